@@ -1,0 +1,5 @@
+"""`python -m mobilesam`."""
+
+from .cli.main import main
+
+main()

@@ -1,0 +1,40 @@
+"""The seam to the runtimes: two calls, NumPy in and out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..types import F32
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """What a loaded backend is."""
+
+    runtime: str
+    device: str
+    precision: str
+    model_id: str
+    img_size: int
+
+
+class Backend(Protocol):
+    """A model on a runtime. Both calls may come from several threads at once."""
+
+    @property
+    def info(self) -> BackendInfo:
+        """Runtime, device, precision, weights, and the side S of the model's square."""
+
+    def encode(self, image_bchw: F32) -> F32:
+        """Normalised, padded photo (1, 3, S, S) -> embedding (1, 256, S/16, S/16), float32."""
+
+    def decode(
+        self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
+    ) -> tuple[F32, F32]:
+        """B prompts of N tokens on one embedding -> logits (B, 4, S/4, S/4) and predicted IoU (B, 4).
+
+        Coordinates are pixels of the model's square; labels are 1 (object), 0 (not this), 2 and 3 (a
+        box's corners), -1 (padding); N may be 0 where a mask is given. `mask_b1hw` are earlier logits
+        (B, 1, S/4, S/4). Mask 0 of the four is the single-mask output, 1 to 3 are the ambiguous ones.
+        """

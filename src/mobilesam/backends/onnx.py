@@ -1,0 +1,97 @@
+"""ONNX Runtime: the second runtime without torch, and the one for CUDA without torch."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import onnxruntime as ort
+
+from ..errors import BackendError, InputError
+from ..types import F32
+from .base import BackendInfo
+from .checkpoint import Checkpoint, as_float32
+from .graph import complete
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class OnnxBackend:
+    """Encoder and decoders as sessions; the masked decoder is made on first use."""
+
+    def __init__(self, checkpoint: Checkpoint, device: str, precision: str, threads: int | None) -> None:
+        if precision == "bf16":
+            raise InputError("Runtime onnx computes in fp32 only; use precision='fp32' or runtime='openvino'.")
+        self._checkpoint = checkpoint
+        self._provider = _provider("cpu" if device == "auto" else device)
+        self._threads = threads
+        self._sessions: dict[str, ort.InferenceSession] = {}
+        self._lock = threading.Lock()
+        self.info = BackendInfo(
+            runtime="onnx",
+            device="cpu" if device == "auto" else device,
+            precision="fp32",
+            model_id=checkpoint.model_id,
+            img_size=checkpoint.arch.img_size,
+        )
+
+    def encode(self, image_bchw: F32) -> F32:
+        """See `Backend.encode`."""
+        (features,) = self._run("encoder", {"image": image_bchw})
+        return features
+
+    def decode(
+        self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
+    ) -> tuple[F32, F32]:
+        """See `Backend.decode`."""
+        inputs = {"features": features_bchw, "coords": coords_bn2, "labels": labels_bn}
+        if mask_b1hw is None:
+            logits, iou = self._run("decoder", inputs)
+        else:
+            logits, iou = self._run("decoder_masked", {**inputs, "mask": mask_b1hw})
+        return logits, iou
+
+    def _run(self, part: str, inputs: dict[str, F32]) -> list[F32]:
+        feeds = {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
+        try:
+            outputs: list[F32] = self._session(part).run(None, feeds)
+        except RuntimeError as error:
+            raise BackendError(f"ONNX Runtime failed: {error}") from error
+        return outputs
+
+    def _session(self, part: str) -> ort.InferenceSession:
+        with self._lock:
+            if part not in self._sessions:
+                self._sessions[part] = self._build(part)
+            return self._sessions[part]
+
+    def _build(self, part: str) -> ort.InferenceSession:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        if self._threads:
+            options.intra_op_num_threads = self._threads
+        model = complete(self._checkpoint.arch.graph(part).read_bytes(), as_float32(self._checkpoint.state()))
+        try:
+            return ort.InferenceSession(model, options, providers=[self._provider])
+        except RuntimeError as error:
+            raise BackendError(f"ONNX Runtime can't load the {part}: {error}") from error
+
+
+def _provider(device: str) -> str:
+    provider = PROVIDERS[device]
+    if provider not in ort.get_available_providers():
+        raise BackendError(
+            f"This ONNX Runtime has no {provider}; it has: {', '.join(ort.get_available_providers())}. "
+            "For CUDA install onnxruntime-gpu in its place."
+        )
+    return provider
+
+
+def load(checkpoint: Checkpoint, *, device: str, precision: str, threads: int | None) -> OnnxBackend:
+    """Called by `mobilesam.backends.load`."""
+    return OnnxBackend(checkpoint, device, precision, threads)
+
+
+def devices() -> list[str]:
+    """The devices that this ONNX Runtime has providers for."""
+    return [device for device, provider in PROVIDERS.items() if provider in ort.get_available_providers()]

@@ -1,0 +1,145 @@
+"""OpenVINO: the default on a CPU. Compiled models are kept in the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from .. import settings
+from ..errors import BackendError
+from ..files import write_bytes
+from ..types import F32, AnyArray
+from .base import BackendInfo
+from .checkpoint import Checkpoint, as_float32
+from .graph import complete
+
+log = logging.getLogger(__name__)
+
+
+class OpenVinoBackend:
+    """Encoder and decoders as compiled models; the masked decoder is compiled on first use."""
+
+    def __init__(self, checkpoint: Checkpoint, device: str, precision: str, threads: int | None) -> None:
+        self._checkpoint = checkpoint
+        self._core = ov.Core()
+        self._device = "CPU" if device == "auto" else device.upper()
+        self._config = _config(self._core, self._device, precision, threads)
+        self._networks: dict[str, _Network] = {}
+        self._lock = threading.Lock()
+        precision_hint = self._config["INFERENCE_PRECISION_HINT"]
+        self.info = BackendInfo(
+            runtime="openvino",
+            device=self._device.lower(),
+            precision={"f32": "fp32"}.get(precision_hint, precision_hint),
+            model_id=checkpoint.model_id,
+            img_size=checkpoint.arch.img_size,
+        )
+
+    def encode(self, image_bchw: F32) -> F32:
+        """See `Backend.encode`."""
+        (features,) = self._network("encoder").run([image_bchw])
+        return features
+
+    def decode(
+        self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
+    ) -> tuple[F32, F32]:
+        """See `Backend.decode`."""
+        inputs = [features_bchw, coords_bn2, labels_bn]
+        if mask_b1hw is None:
+            logits, iou = self._network("decoder").run(inputs)
+        else:
+            logits, iou = self._network("decoder_masked").run([*inputs, mask_b1hw])
+        return logits, iou
+
+    def _network(self, part: str) -> _Network:
+        with self._lock:
+            if part not in self._networks:
+                self._networks[part] = _Network(self._compiled(part))
+            return self._networks[part]
+
+    def _compiled(self, part: str) -> Any:
+        """The part's compiled model, from the cache or into it."""
+        path = settings.cache_dir() / "compiled" / f"{part}-{self._key(part)}.blob"
+        if path.is_file():
+            try:
+                return self._core.import_model(path.read_bytes(), self._device, self._config)
+            except (RuntimeError, OSError) as error:
+                log.info("%s can't be used (%s); compiling again", path, error)
+        state = as_float32(self._checkpoint.state())
+        try:
+            model = self._core.read_model(complete(self._checkpoint.arch.graph(part).read_bytes(), state))
+            compiled = self._core.compile_model(model, self._device, self._config)
+        except RuntimeError as error:
+            raise BackendError(f"OpenVINO can't compile the {part} for {self._device}: {error}") from error
+        try:
+            write_bytes(path, compiled.export_model().getvalue())
+        except (OSError, RuntimeError) as error:  # a read-only home, or a device without export
+            log.info("the compiled %s isn't cached: %s", part, error)
+        return compiled
+
+    def _key(self, part: str) -> str:
+        """A hash over everything that decides whether a compiled model still fits."""
+        facts = (
+            self._checkpoint.digest,
+            hashlib.sha256(self._checkpoint.arch.graph(part).read_bytes()).hexdigest(),
+            ov.get_version(),
+            self._core.get_property(self._device, "FULL_DEVICE_NAME"),
+            sorted(self._core.get_property(self._device, "OPTIMIZATION_CAPABILITIES")),
+            sorted(self._config.items()),
+        )
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+
+
+class _Network:
+    """One compiled model with one request, used by one thread at a time.
+
+    A single stream already keeps all cores busy; a second request beside it would only cost memory.
+    """
+
+    def __init__(self, compiled: Any) -> None:
+        self._request = compiled.create_infer_request()
+        self._outputs = len(compiled.outputs)
+        self._lock = threading.Lock()
+
+    def run(self, inputs: list[F32]) -> list[F32]:
+        arrays: list[AnyArray] = [np.ascontiguousarray(array, np.float32) for array in inputs]
+        with self._lock:
+            try:
+                self._request.infer(arrays, share_inputs=True)
+                # Copied under the lock: the request's memory is written again by the next call.
+                return [self._request.get_output_tensor(i).data.copy() for i in range(self._outputs)]
+            except RuntimeError as error:
+                raise BackendError(f"OpenVINO failed: {error}") from error
+
+
+def _config(core: Any, device: str, precision: str, threads: int | None) -> dict[str, Any]:
+    if device not in (name.split(".")[0] for name in core.available_devices):
+        present = ", ".join(core.available_devices).lower()
+        raise BackendError(f"OpenVINO sees no device {device.lower()!r} here; it sees: {present}.")
+    if precision == "auto":
+        has_bf16 = "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
+        precision = "bf16" if device == "CPU" and has_bf16 else "fp32"
+    config: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    if device == "CPU":
+        config["NUM_STREAMS"] = 1
+        if threads:
+            config["INFERENCE_NUM_THREADS"] = threads
+    return config
+
+
+def load(checkpoint: Checkpoint, *, device: str, precision: str, threads: int | None) -> OpenVinoBackend:
+    """Called by `mobilesam.backends.load`."""
+    return OpenVinoBackend(checkpoint, device, precision, threads)
+
+
+def devices() -> list[str]:
+    """The devices that OpenVINO sees here."""
+    return [name.lower() for name in ov.Core().available_devices]

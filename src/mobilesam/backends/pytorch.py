@@ -1,0 +1,102 @@
+"""PyTorch, eager: CPU, CUDA and Apple's MPS. The only backend that runs the networks of `nn` themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import BackendError
+from ..nn.checkpoint import load_state
+from ..nn.sam import build_mobile_sam
+from ..types import F32
+from .base import BackendInfo
+from .checkpoint import Checkpoint, as_float32
+
+
+class PyTorchBackend:
+    """`nn.Sam` in evaluation mode on one device."""
+
+    def __init__(self, checkpoint: Checkpoint, device: str, precision: str, threads: int | None) -> None:
+        self._device = _device(device)
+        self._dtype = _dtype(self._device, precision)
+        self._threads = threads
+        self.sam = build_mobile_sam(checkpoint.arch.img_size)
+        load_state(self.sam, {key: torch.from_numpy(v) for key, v in as_float32(checkpoint.state()).items()})
+        self.sam.to(self._device).eval().requires_grad_(False)
+        self.info = BackendInfo(
+            runtime="pytorch",
+            device=str(self._device),
+            precision="fp32" if self._dtype is None else "bf16",
+            model_id=checkpoint.model_id,
+            img_size=checkpoint.arch.img_size,
+        )
+
+    def encode(self, image_bchw: F32) -> F32:
+        """See `Backend.encode`."""
+        (features,) = self._run(lambda image: (self.sam.encode(image),), image_bchw)
+        return features
+
+    def decode(
+        self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
+    ) -> tuple[F32, F32]:
+        """See `Backend.decode`."""
+        masks = () if mask_b1hw is None else (mask_b1hw,)
+        logits, iou = self._run(self.sam.decode, features_bchw, coords_bn2, labels_bn, *masks)
+        return logits, iou
+
+    def _run(self, function: Callable[..., tuple[Tensor, ...]], *arrays: F32) -> list[F32]:
+        tensors = [torch.as_tensor(np.ascontiguousarray(a, np.float32), device=self._device) for a in arrays]
+        autocast = torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None)
+        try:
+            with torch.inference_mode(), autocast, _threads(self._threads):
+                outputs = function(*tensors)
+            return [output.float().cpu().numpy() for output in outputs]
+        except RuntimeError as error:
+            raise BackendError(f"PyTorch failed on {self._device}: {error}") from error
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """PyTorch's thread count is the process's own; it is set for the call and put back."""
+    before = torch.get_num_threads()
+    if count is None or count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise BackendError("PyTorch sees no CUDA device here; use device='cpu' or a CUDA build of torch.")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise BackendError("PyTorch sees no MPS device here; use device='cpu'.")
+    return device
+
+
+def _dtype(device: torch.device, precision: str) -> torch.dtype | None:
+    """The autocast type, or None for fp32. "auto" is bf16 on CUDA cards that have it, else fp32."""
+    if precision == "auto":
+        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    return torch.bfloat16 if precision == "bf16" else None
+
+
+def load(checkpoint: Checkpoint, *, device: str, precision: str, threads: int | None) -> PyTorchBackend:
+    """Called by `mobilesam.backends.load`."""
+    return PyTorchBackend(checkpoint, device, precision, threads)
+
+
+def devices() -> list[str]:
+    """The devices that PyTorch sees here."""
+    cuda = [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+    return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]

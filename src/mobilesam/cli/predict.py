@@ -1,0 +1,172 @@
+"""`mobilesam predict`: masks from points and boxes."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from ..errors import InputError, MobileSAMError
+from . import options
+
+if TYPE_CHECKING:
+    from ..model import SAM
+    from ..results import Results
+    from ..sources import Picture
+    from ..types import Multimask
+    from ..types import Precision as PrecisionName
+
+EXAMPLES = """
+Examples:
+
+    mobilesam predict photo.jpg --point 300,200 -o overlay.png
+
+    mobilesam predict photo.jpg --point "300,200 60,40" --label "1 0" -o mask.png --kind mask
+
+    mobilesam predict photo.jpg --box 150,80,480,380 -o cup.png --kind cutout
+
+    mobilesam predict photo.jpg --point 300,200 --point 150,120 --multimask best --json
+
+    mobilesam predict "photos/*.jpg" --point 300,200 -o masks/ --kind mask
+"""
+
+
+class MultimaskChoice(str, Enum):
+    """How many masks a prompt gives."""
+
+    no = "no"
+    yes = "yes"
+    best = "best"
+
+
+class Kind(str, Enum):
+    """What is written."""
+
+    overlay = "overlay"
+    mask = "mask"
+    cutout = "cutout"
+    json = "json"
+
+
+def run(
+    sources: Annotated[list[str], typer.Argument(help="Photos, folders or globs.", show_default=False)],
+    point: Annotated[
+        list[str] | None,
+        typer.Option("--point", "-p", help='A click: "x,y", or several for one object: "x,y x,y". Repeat for objects.'),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", "-l", help='Labels of the --point at the same place: "1 0" (0 = not this).'),
+    ] = None,
+    box: Annotated[
+        list[str] | None, typer.Option("--box", "-b", help='A box: "x1,y1,x2,y2". Repeat for objects.')
+    ] = None,
+    multimask: Annotated[
+        MultimaskChoice, typer.Option(help="One mask a prompt, three with scores, or the best of the three.")
+    ] = MultimaskChoice.no,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; a folder where there are several photos.")
+    ] = None,
+    kind: Annotated[
+        Kind | None, typer.Option(help="What to write. Default: by the suffix, json or overlay.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the masks as JSON, one line a photo.")] = False,
+    model: options.Model = "mobilesam",
+    runtime: options.Runtime = "auto",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+) -> None:
+    """Cut objects out of photos by clicks and boxes, in the photos' own pixels."""
+    from ..model import SAM
+    from ..sources import list_pictures
+    from .progress import download_bar, track
+
+    given = _prompts(point or [], label or [], box or [])
+    pictures = list_pictures(sources[0] if len(sources) == 1 else sources)
+    targets = _targets(pictures, output, kind)
+    with download_bar() as progress:
+        sam = SAM(
+            model,
+            runtime=runtime,
+            device=device,
+            precision=cast("PrecisionName", precision),
+            threads=threads,
+            progress=progress,
+        )
+    wanted: Multimask = {"no": False, "yes": True, "best": "best"}[multimask.value]  # type: ignore[assignment]  # as typed
+
+    failed = 0
+    for picture, target in track(list(zip(pictures, targets, strict=True)), "photos"):
+        try:
+            result = _predict(sam, picture, given, wanted)
+            saved = result.save(target, kind=kind.value if kind else None) if target else None
+        except MobileSAMError as error:
+            if len(pictures) == 1:
+                raise
+            failed += 1
+            typer.echo(f"mobilesam: {picture.name}: {' '.join(str(error).split())}", err=True)
+            continue
+        _report(result, saved, as_json)
+    if failed:
+        typer.echo(f"mobilesam: {failed} of {len(pictures)} photos failed", err=True)
+        raise typer.Exit(1)
+
+
+def _predict(sam: SAM, picture: Picture, given: dict[str, Any], multimask: Multimask) -> Results:
+    from dataclasses import replace
+
+    result = sam.predict(picture.path or picture.load(), **given, multimask=multimask)[0]
+    return replace(result, name=picture.name)
+
+
+def _prompts(points: list[str], labels: list[str], boxes: list[str]) -> dict[str, Any]:
+    """The keyword arguments of `SAM.predict`; each --point is one object."""
+    if labels and len(labels) != len(points):
+        raise InputError(f"Give one --label for each --point, got {len(labels)} and {len(points)}.")
+    given: dict[str, Any] = {}
+    if points:
+        given["points"] = [[options.numbers(xy, "--point", 2) for xy in text.split()] for text in points]
+    if labels:
+        given["labels"] = [[options.numbers(part, "--label", 1)[0] for part in text.split()] for text in labels]
+    if boxes:
+        given["bboxes"] = [options.numbers(text, "--box", 4) for text in boxes]
+    return given
+
+
+def _targets(pictures: list[Picture], output: Path | None, kind: Kind | None) -> list[Path | None]:
+    """Where each photo's result goes: the file itself, or a file in the folder, no name twice."""
+    if output is None:
+        if kind is not None:
+            raise InputError("--kind says what to write; say where with -o too.")
+        return [None] * len(pictures)
+    if len(pictures) == 1 and not output.is_dir():
+        if pictures[0].path and output.exists() and output.samefile(pictures[0].path):
+            raise InputError(f"-o {output} is the photo itself; choose another name.")
+        return [output]
+    suffix = ".json" if kind is Kind.json else ".png"
+    used: dict[str, int] = {}
+    targets: list[Path | None] = []
+    for picture in pictures:
+        stem = Path(picture.name).stem
+        used[stem] = used.get(stem, 0) + 1
+        number = f"-{used[stem]}" if used[stem] > 1 else ""
+        target = output / f"{stem}{number}{suffix}"
+        if picture.path and target.exists() and target.samefile(picture.path):
+            raise InputError(f"-o {output} is the folder of the photos, and {target.name} would be overwritten.")
+        targets.append(target)
+    return targets
+
+
+def _report(result: Results, saved: Path | None, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(json.loads(result.to_json())))
+        return
+    for number, record in enumerate(result.to_dicts()):
+        box = ", ".join(f"{value:.0f}" for value in record["box"])
+        typer.echo(f"{result.name}  mask {number}  IoU {record['iou']:.3f}  box {box}  {record['area']} pixels")
+    if saved:
+        typer.echo(f"wrote {saved}")

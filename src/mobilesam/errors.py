@@ -1,0 +1,67 @@
+"""Every error that the package raises on purpose, each of them also a builtin.
+
+    MobileSAMError
+    ├── InputError (ValueError)                what the caller passed can't be used
+    │   ├── ImageError                         not an image, truncated, wrong array
+    │   │   └── ImageTooLargeError             more pixels or bytes than the limit
+    │   ├── PromptError                        points, labels, boxes, masks
+    │   └── CheckpointError                    a weights file of the wrong kind
+    ├── SourceNotFoundError (FileNotFoundError)
+    ├── WeightsNotFoundError (FileNotFoundError)
+    ├── DownloadError (ConnectionError)        no network, offline switch, wrong hash
+    ├── OutputError (OSError)                  a result can't be written
+    ├── MissingDependencyError (ImportError)   an extra isn't installed
+    └── BackendError (RuntimeError)            a runtime refused to load or run
+
+Each message says what was wrong, what was given, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class MobileSAMError(Exception):
+    """Base of all errors that `mobilesam` raises on purpose."""
+
+
+class InputError(MobileSAMError, ValueError):
+    """An argument has a value that can't be used."""
+
+
+class ImageError(InputError):
+    """The source isn't an image that can be read."""
+
+
+class ImageTooLargeError(ImageError):
+    """The image has more pixels, or the file more bytes, than the limit."""
+
+
+class PromptError(InputError):
+    """Points, labels, boxes or masks that can't be used together or at all."""
+
+
+class CheckpointError(InputError):
+    """A weights file that isn't a checkpoint of a known model."""
+
+
+class SourceNotFoundError(MobileSAMError, FileNotFoundError):
+    """The path of a source doesn't exist."""
+
+
+class WeightsNotFoundError(MobileSAMError, FileNotFoundError):
+    """A weights file is neither at the path, nor bundled, nor in the catalog."""
+
+
+class DownloadError(MobileSAMError, ConnectionError):
+    """A download isn't allowed, failed, or brought other bytes than expected."""
+
+
+class OutputError(MobileSAMError, OSError):
+    """A result can't be written where it was asked to be."""
+
+
+class MissingDependencyError(MobileSAMError, ImportError):
+    """An optional package isn't installed; the message has the exact pip line."""
+
+
+class BackendError(MobileSAMError, RuntimeError):
+    """A runtime could not load or run the model."""

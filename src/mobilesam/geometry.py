@@ -1,0 +1,99 @@
+"""Letterbox: the only place with scale and padding arithmetic.
+
+SAM scales a photo so that its longest side becomes `size` (1024) and pads it on the right and at the
+bottom to a square. Pixels, points, boxes and masks all go there and back through this one value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from .errors import InputError
+from .types import F32, HW, U8, AnyArray
+
+MASK_STRIDE = 4
+"""Low-resolution logits have a quarter of the model's size: 256 for 1024."""
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """How an image of `image_hw` pixels lies in the model's square of `size` pixels.
+
+    The same arithmetic as upstream (`ResizeLongestSide`): each side becomes
+    `int(side * size / longest + 0.5)`, and points are scaled by each side's own ratio.
+
+    Raises InputError where a side is not positive.
+
+    >>> Letterbox((400, 600)).resized_hw
+    (683, 1024)
+    """
+
+    image_hw: HW
+    size: int = 1024
+
+    def __post_init__(self) -> None:
+        if min(self.image_hw) < 1 or self.size < 1:
+            raise InputError(f"image and model sizes must be positive, got {self.image_hw} and {self.size}.")
+
+    @property
+    def resized_hw(self) -> HW:
+        """Size of the image inside the model's square; never below one pixel a side."""
+        height, width = self.image_hw
+        scale = self.size / max(height, width)
+        return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+
+    @property
+    def _scale_xy(self) -> AnyArray:
+        (height, width), (new_height, new_width) = self.image_hw, self.resized_hw
+        return np.array([new_width / width, new_height / height])
+
+    def to_model(self, points_xy: AnyArray) -> F32:
+        """Points (..., 2) from original pixels to the model's square, float32."""
+        return np.asarray(np.asarray(points_xy, np.float64) * self._scale_xy, np.float32)
+
+    def to_image(self, points_xy: AnyArray) -> F32:
+        """Points (..., 2) from the model's square to original pixels, float32."""
+        return np.asarray(np.asarray(points_xy, np.float64) / self._scale_xy, np.float32)
+
+    def resize(self, image_rgb: U8) -> U8:
+        """The image (H, W, 3) at `resized_hw`, by Pillow's antialiased bilinear filter as upstream."""
+        height, width = self.resized_hw
+        if image_rgb.shape[:2] == (height, width):
+            return image_rgb
+        resized = Image.fromarray(image_rgb).resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(resized)
+
+    def upsample(self, low_res_hw: F32) -> F32:
+        """Low-resolution logits (size/4, size/4) as logits (H, W) over the original image.
+
+        Upstream goes bilinearly to the model's size, crops the padding away, and goes bilinearly to
+        the image; this does the same, but the first step only on the rows and columns that stay.
+        """
+        (height, width), (new_height, new_width) = self.image_hw, self.resized_hw
+        rows, cols = _cells(new_height), _cells(new_width)
+        part = np.ascontiguousarray(low_res_hw[:rows, :cols], np.float32)
+        wh = (part.shape[1] * MASK_STRIDE, part.shape[0] * MASK_STRIDE)
+        square = cv2.resize(part, wh, interpolation=cv2.INTER_LINEAR)
+        cropped = square[:new_height, :new_width]
+        return np.asarray(cv2.resize(cropped, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+    def downsample(self, image_values_hw: F32) -> F32:
+        """A map (H, W) over the original image as (size/4, size/4), zeros in the padding."""
+        new_height, new_width = self.resized_hw
+        low = self.size // MASK_STRIDE
+        height = max(1, round(new_height / MASK_STRIDE))
+        width = max(1, round(new_width / MASK_STRIDE))
+        out = np.zeros((low, low), np.float32)
+        out[:height, :width] = cv2.resize(
+            np.asarray(image_values_hw, np.float32), (width, height), interpolation=cv2.INTER_AREA
+        )
+        return out
+
+
+def _cells(pixels: int) -> int:
+    """Low-resolution cells whose values reach the first `pixels` pixels (one neighbour included)."""
+    return -(-pixels // MASK_STRIDE) + 1

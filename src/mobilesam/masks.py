@@ -1,0 +1,140 @@
+"""Binary masks (H, W): boxes, areas, overlap, COCO run lengths, exact polygons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .types import F32, HW, AnyArray, Bool
+
+
+def box_of(mask: Bool) -> F32:
+    """The mask's box (4,) as xyxy pixel edges: x2 and y2 are exclusive. Zeros where it is empty.
+
+    >>> box_of(np.ones((4, 6), bool)).tolist()
+    [0.0, 0.0, 6.0, 4.0]
+    """
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return np.zeros(4, np.float32)
+    return np.array([cols[0], rows[0], cols[-1] + 1, rows[-1] + 1], np.float32)
+
+
+def boxes_of(masks_nhw: Bool) -> F32:
+    """Boxes (N, 4) of masks (N, H, W); see `box_of`."""
+    return np.array([box_of(mask) for mask in masks_nhw], np.float32).reshape(-1, 4)
+
+
+def iou(first: Bool, second: Bool) -> float:
+    """Intersection over union of two masks of one shape; 1 where both are empty.
+
+    >>> iou(np.array([[True, True]]), np.array([[True, False]]))
+    0.5
+    """
+    union = int(np.count_nonzero(first | second))
+    return int(np.count_nonzero(first & second)) / union if union else 1.0
+
+
+def rle_encode(mask: Bool) -> dict[str, Any]:
+    """COCO's compressed run lengths: {"size": [H, W], "counts": str}.
+
+    >>> rle_encode(np.zeros((2, 3), bool))
+    {'size': [2, 3], 'counts': '6'}
+    """
+    from pycocotools import mask as coco
+
+    encoded = coco.encode(np.asfortranarray(mask, np.uint8))
+    return {"size": [int(side) for side in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
+
+
+def rle_decode(rle: Mapping[str, Any]) -> Bool:
+    """The mask (H, W) of COCO run lengths, compressed (str or bytes) or plain (a list of counts).
+
+    >>> rle_decode({"size": [1, 4], "counts": [1, 2, 1]}).tolist()
+    [[False, True, True, False]]
+    """
+    from pycocotools import mask as coco
+
+    height, width = rle["size"]
+    counts = rle["counts"]
+    if isinstance(counts, (list, tuple)):
+        encoded = coco.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width)
+    else:
+        encoded = {"size": [height, width], "counts": counts.encode() if isinstance(counts, str) else counts}
+    return np.asarray(coco.decode(encoded), bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Polygon:
+    """One region: its outline (K, 2) and its holes, x and y along pixel edges, each closed implicitly."""
+
+    exterior: F32
+    holes: tuple[F32, ...] = ()
+
+
+def polygons_of(mask: Bool, *, tolerance: float = 0.0) -> list[Polygon]:
+    """The mask's regions as polygons along the edges of its pixels, largest bounding first by row.
+
+    With `tolerance` 0 they describe the mask exactly (`rasterize` gives it back); otherwise outlines are
+    simplified and stay within that many pixels (Douglas-Peucker).
+
+    >>> [p.exterior.tolist() for p in polygons_of(np.ones((1, 2), bool))]
+    [[[0.0, 0.0], [0.0, 1.0], [2.0, 1.0], [2.0, 0.0]]]
+    """
+    x1, y1, x2, y2 = box_of(mask).astype(int)
+    if x2 == x1:
+        return []
+    # OpenCV's contours run through pixel centres. Doubled, each pixel has a left and a right half, and
+    # rounding the halves' numbers up gives the edge that the contour follows, inside and out.
+    doubled = np.repeat(np.repeat(mask[y1:y2, x1:x2].astype(np.uint8), 2, axis=0), 2, axis=1)
+    contours, hierarchy = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    if hierarchy is None:
+        return []
+    offset = np.array([x1, y1], np.float32)
+    outlines = [_outline(c, tolerance) + offset for c in contours]
+    parents = hierarchy.reshape(-1, 4)[:, 3]
+    regions = [i for i, parent in enumerate(parents) if parent < 0 and len(outlines[i]) >= 3]
+    return [
+        Polygon(outlines[i], tuple(outlines[j] for j in np.flatnonzero(parents == i) if len(outlines[j]) >= 3))
+        for i in regions
+    ]
+
+
+def _outline(contour: AnyArray, tolerance: float) -> F32:
+    edges = (contour.reshape(-1, 2) + 1) // 2
+    if tolerance > 0:
+        edges = cv2.approxPolyDP(edges.astype(np.int32), tolerance, closed=True).reshape(-1, 2)
+    moved = (edges != np.roll(edges, 1, axis=0)).any(axis=1)
+    return np.asarray(edges[moved], np.float32)
+
+
+def rasterize(polygons: Sequence[Polygon], hw: HW) -> Bool:
+    """The mask (H, W) of the pixels whose centres lie inside an odd number of outlines.
+
+    >>> rasterize([Polygon(np.array([[0, 0], [2, 0], [2, 1], [0, 1]], np.float32))], (2, 3)).tolist()
+    [[True, True, False], [False, False, False]]
+    """
+    height, width = hw
+    crossings = np.zeros((height, width + 1), np.int32)
+    for ring in (ring for polygon in polygons for ring in (polygon.exterior, *polygon.holes)):
+        for (xa, ya), (xb, yb) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
+            low, high = sorted((float(ya), float(yb)))
+            rows = np.arange(max(0, np.ceil(low - 0.5)), min(height, np.ceil(high - 0.5)), dtype=int)
+            if len(rows):
+                x = xa + (rows + 0.5 - ya) * (xb - xa) / (yb - ya)
+                cols = np.clip(np.ceil(x - 0.5), 0, width).astype(int)
+                crossings[rows, cols] += 1
+    return np.asarray(np.cumsum(crossings, axis=1)[:, :width] % 2 == 1)
+
+
+def coco_polygons(polygons: Sequence[Polygon]) -> list[list[float]]:
+    """COCO's form: each outline as [x, y, x, y, ...]. It can't say holes: they are lost.
+
+    >>> coco_polygons(polygons_of(np.ones((1, 1), bool)))
+    [[0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0]]
+    """
+    return [polygon.exterior.reshape(-1).tolist() for polygon in polygons]

@@ -1,0 +1,121 @@
+"""SAM: the front door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from . import backends, prompts
+from .backends.checkpoint import Checkpoint
+from .catalog import locate
+from .catalog.download import Progress
+from .catalog.models import DEFAULT
+from .embedding import Embedding
+from .predictor import Predictor
+from .results import Results
+from .sources import Picture, is_many, list_pictures
+from .types import Multimask, Precision
+
+
+class SAM:
+    """Segment anything in a photo: masks from points, boxes or earlier masks.
+
+    `model` is a name of the catalog (`mobilesam models` lists them) or a weights file: .safetensors, or
+    .pt and .pth where torch is installed. `runtime` is "auto", "openvino", "onnx" or "pytorch"; `device`
+    "auto", "cpu", "cuda", "cuda:1", "mps" or OpenVINO's "gpu" and "npu"; `precision` "auto" (bf16 where
+    the processor has it), "fp32" or "bf16"; `threads` the CPU threads of the runtime.
+
+    One object may be used by several threads at once.
+
+    Raises WeightsNotFoundError, DownloadError, CheckpointError, MissingDependencyError, BackendError,
+    InputError.
+
+    >>> sam = SAM()
+    >>> result = sam.predict("examples/coffee.png", points=[300, 200])[0]
+    >>> result.masks.shape
+    (1, 400, 600)
+    """
+
+    def __init__(
+        self,
+        model: str | Path = DEFAULT,
+        *,
+        runtime: str = "auto",
+        device: str = "auto",
+        precision: Precision = "auto",
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        checkpoint = Checkpoint(locate(model, progress=progress))
+        backend = backends.load(checkpoint, runtime=runtime, device=device, precision=precision, threads=threads)
+        self.predictor = Predictor(backend)
+
+    @classmethod
+    def from_backend(cls, backend: backends.Backend) -> SAM:
+        """A SAM on any object with the two calls of `backends.Backend`, such as `testing.FakeBackend`."""
+        sam = cls.__new__(cls)
+        sam.predictor = Predictor(backend)
+        return sam
+
+    @property
+    def info(self) -> backends.BackendInfo:
+        """Runtime, device, precision and weights in use."""
+        return self.predictor.backend.info
+
+    def embed(self, source: Any, *, allow_urls: bool = False) -> Any:
+        """The embedding of a photo, to answer any number of prompts from; a list of them for many photos.
+
+        `source` is a path, bytes, a binary file object, a PIL image or an array (H, W[, 1, 3 or 4]) in
+        RGB order; or a folder, a glob or a list. http(s) addresses are fetched only with `allow_urls`.
+        Raises SourceNotFoundError, ImageError.
+        """
+        embeddings = [self._embed(picture) for picture in list_pictures(source, allow_urls=allow_urls)]
+        return embeddings if is_many(source) else embeddings[0]
+
+    def predict(
+        self,
+        source: Any,
+        *,
+        points: Any = None,
+        labels: Any = None,
+        bboxes: Any = None,
+        masks: Any = None,
+        multimask: Multimask = False,
+        allow_urls: bool = False,
+    ) -> list[Results]:
+        """Masks for prompts in original pixels: one Results for each photo.
+
+        `source` is what `embed` takes, or an Embedding, or a list of these; the same prompts go to each.
+        `points` is `[x, y]` or `[[x, y], ...]` for one object a point, `[[[x, y], ...], ...]` for several
+        points an object; `labels` 1 (object, the default) or 0 (not this); `bboxes` xyxy, one or many;
+        `masks` earlier `low_res` logits or binary masks (H, W). `multimask` False gives one mask a
+        prompt, True three with scores, "best" the one of the three with the highest predicted IoU.
+
+        Raises PromptError, SourceNotFoundError, ImageError, InputError (an embedding of another model).
+        """
+        given = {"points": points, "labels": labels, "bboxes": bboxes, "masks": masks}
+        return [self._predict(item, given, multimask) for item in _items(source, allow_urls)]
+
+    def _embed(self, picture: Picture) -> Embedding:
+        return self.predictor.embed(picture.load(), name=picture.name, path=picture.path)
+
+    def _predict(self, item: Embedding | Picture, given: dict[str, Any], multimask: Multimask) -> Results:
+        if isinstance(item, Embedding):
+            return self.predictor.predict(item, prompts.build(item.letterbox, **given), multimask)
+        image = item.load()
+        # Before the encoder runs: a mistaken prompt should cost nothing.
+        built = prompts.build(self.predictor.letterbox(image), **given)
+        embedding = self.predictor.embed(image, name=item.name, path=item.path)
+        return self.predictor.predict(embedding, built, multimask)
+
+
+def _items(source: Any, allow_urls: bool) -> Iterator[Embedding | Picture]:
+    """Embeddings as they are, everything else as pictures."""
+    if isinstance(source, Embedding):
+        yield source
+    elif isinstance(source, (list, tuple)):
+        for item in source:
+            yield from _items(item, allow_urls)
+    else:
+        yield from list_pictures(source, allow_urls=allow_urls)

@@ -1,0 +1,48 @@
+"""Checkpoints of PyTorch: the only place that calls torch.load, and only for plain tensors."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import CheckpointError
+from .sam import Sam
+
+WRAPPERS = ("model", "model_state", "state_dict")
+"""Keys under which training programs put the state dict (Ultralytics, micro-sam, Lightning)."""
+
+
+def read_pickled(path: Path) -> dict[str, Tensor]:
+    """The state dict of a .pt or .pth file, bare or under one of `WRAPPERS`, on the CPU.
+
+    Nothing but tensors and plain containers is unpickled (`weights_only=True`).
+    Raises CheckpointError where the file is something else.
+    """
+    try:
+        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(
+            f"{path} can't be read as a checkpoint of plain tensors ({reason}). "
+            "Pass a state dict saved by torch.save(model.state_dict(), path), or a .safetensors file."
+        ) from error
+    for wrapper in WRAPPERS:
+        if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
+            loaded = loaded[wrapper]
+    if not isinstance(loaded, dict) or not loaded or not all(isinstance(v, Tensor) for v in loaded.values()):
+        raise CheckpointError(f"{path} holds no state dict (a mapping from names to tensors). Pass one that does.")
+    return dict(loaded)
+
+
+def load_state(sam: Sam, state: Mapping[str, Tensor]) -> None:
+    """Put a state dict whose keys were checked (see `backends.checkpoint.recognise`) into the model.
+
+    Keys that no forward pass reads may be absent; they become zero, so that nothing random is saved later.
+    """
+    own = sam.state_dict()
+    sam.load_state_dict({key: state.get(key, torch.zeros_like(value)) for key, value in own.items()})

@@ -1,0 +1,51 @@
+"""The whole model: image encoder, prompt encoder, mask decoder."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .mask_decoder import MaskDecoder
+from .prompt_encoder import PromptEncoder
+from .tiny_vit import TinyVit
+
+
+class Sam(nn.Module):
+    """Segment Anything with any image encoder; tensors in, tensors out, in the model's own pixels.
+
+    Photos are (B, 3, S, S), normalised and padded; see `mobilesam.image.to_tensor`.
+    """
+
+    def __init__(self, image_encoder: nn.Module, prompt_encoder: PromptEncoder, mask_decoder: MaskDecoder) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.prompt_encoder = prompt_encoder
+        self.mask_decoder = mask_decoder
+
+    def encode(self, image_bchw: Tensor) -> Tensor:
+        """Photo (B, 3, S, S) -> embedding (B, 256, S/16, S/16)."""
+        out: Tensor = self.image_encoder(image_bchw)
+        return out
+
+    def decode(
+        self, features_1chw: Tensor, coords_bn2: Tensor, labels_bn: Tensor, mask_b1hw: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """B prompts on one embedding -> logits (B, 4, S/4, S/4) and predicted IoU (B, 4).
+
+        Without `mask_b1hw` the image map keeps its batch of 1, and the first layer's image side is
+        computed once for all prompts.
+        """
+        encoder = self.prompt_encoder
+        dense = encoder.no_mask() if mask_b1hw is None else encoder.dense(mask_b1hw)
+        sparse = encoder.sparse(coords_bn2, labels_bn)
+        image_pe = encoder.pe_layer.grid(features_1chw.shape[-2], features_1chw.shape[-1])
+        logits, iou = self.mask_decoder(features_1chw + dense, image_pe, sparse)
+        return logits, iou
+
+
+def build_mobile_sam(img_size: int = 1024) -> Sam:
+    """MobileSAM with random weights: TinyViT-5M and SAM's decoder, 439 state-dict keys.
+
+    >>> len(build_mobile_sam().state_dict())
+    439
+    """
+    return Sam(TinyVit(img_size=img_size), PromptEncoder(img_size=img_size), MaskDecoder()).eval()

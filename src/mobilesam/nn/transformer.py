@@ -1,0 +1,102 @@
+"""SAM's two-way transformer: prompt tokens look at the image, the image looks back (paper, appendix A)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose inner width may be smaller than that of its inputs.
+
+    `k` and `v` may have a batch of 1 and stand for every prompt: nothing is copied, which makes the
+    first layer's image side one computation for all prompts of a photo.
+    """
+
+    def __init__(self, dim: int, heads: int, downsample: int = 1) -> None:
+        super().__init__()
+        self.heads = heads
+        inner = dim // downsample
+        self.q_proj = nn.Linear(dim, inner)
+        self.k_proj = nn.Linear(dim, inner)
+        self.v_proj = nn.Linear(dim, inner)
+        self.out_proj = nn.Linear(inner, dim)
+
+    def forward(self, q_bnc: Tensor, k_bnc: Tensor, v_bnc: Tensor) -> Tensor:
+        q = self._split(self.q_proj(q_bnc))
+        k = self._split(self.k_proj(k_bnc))
+        v = self._split(self.v_proj(v_bnc))
+        scores = q @ k.transpose(-2, -1) * (q.shape[-1] ** -0.5)
+        mixed_bhnc = torch.softmax(scores, dim=-1) @ v
+        out: Tensor = self.out_proj(mixed_bhnc.transpose(1, 2).flatten(2))
+        return out
+
+    def _split(self, x_bnc: Tensor) -> Tensor:
+        return x_bnc.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+
+class MlpBlock(nn.Module):
+    """Two linear layers with ReLU between."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.lin1 = nn.Linear(dim, hidden)
+        self.lin2 = nn.Linear(hidden, dim)
+
+    def forward(self, x_bnc: Tensor) -> Tensor:
+        out: Tensor = self.lin2(F.relu(self.lin1(x_bnc)))
+        return out
+
+
+class TwoWayBlock(nn.Module):
+    """Tokens among themselves, tokens to image, MLP on tokens, image to tokens."""
+
+    def __init__(self, dim: int, heads: int, mlp_dim: int, is_first: bool) -> None:
+        super().__init__()
+        self.is_first = is_first
+        self.self_attn = Attention(dim, heads)
+        self.norm1 = nn.LayerNorm(dim)
+        self.cross_attn_token_to_image = Attention(dim, heads, downsample=2)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = MlpBlock(dim, mlp_dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.norm4 = nn.LayerNorm(dim)
+        self.cross_attn_image_to_token = Attention(dim, heads, downsample=2)
+
+    def forward(
+        self, tokens_bnc: Tensor, image_bnc: Tensor, token_pe: Tensor, image_pe: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        tokens = tokens_bnc
+        if self.is_first:  # the tokens are their own position here, and no residual is taken
+            tokens = self.self_attn(tokens, tokens, tokens)
+        else:
+            q = tokens + token_pe
+            tokens = tokens + self.self_attn(q, q, tokens)
+        tokens = self.norm1(tokens)
+
+        keys = image_bnc + image_pe
+        tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + token_pe, keys, image_bnc))
+        tokens = self.norm3(tokens + self.mlp(tokens))
+        image = self.norm4(image_bnc + self.cross_attn_image_to_token(keys, tokens + token_pe, tokens))
+        return tokens, image
+
+
+class TwoWayTransformer(nn.Module):
+    """`depth` two-way blocks and a last look of the tokens at the image."""
+
+    def __init__(self, depth: int = 2, dim: int = 256, heads: int = 8, mlp_dim: int = 2048) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(TwoWayBlock(dim, heads, mlp_dim, is_first=i == 0) for i in range(depth))
+        self.final_attn_token_to_image = Attention(dim, heads, downsample=2)
+        self.norm_final_attn = nn.LayerNorm(dim)
+
+    def forward(self, image_bchw: Tensor, image_pe_chw: Tensor, tokens_bnc: Tensor) -> tuple[Tensor, Tensor]:
+        """Image map (B or 1, C, H, W), its positions (C, H, W), tokens (B, N, C) -> tokens, image (B, H*W, C)."""
+        image = image_bchw.flatten(2).transpose(1, 2)
+        image_pe = image_pe_chw.flatten(1).transpose(0, 1)
+        tokens = tokens_bnc
+        for layer in self.layers:
+            tokens, image = layer(tokens, image, tokens_bnc, image_pe)
+        attended = self.final_attn_token_to_image(tokens + tokens_bnc, image + image_pe, image)
+        return self.norm_final_attn(tokens + attended), image

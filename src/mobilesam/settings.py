@@ -1,0 +1,63 @@
+"""Settings from the environment; the only reader of `os.environ`.
+
+| variable | meaning | default |
+|---|---|---|
+| MOBILESAM_CACHE | folder for downloaded weights and compiled models | the user's cache folder |
+| MOBILESAM_OFFLINE | "1" forbids every download | unset |
+| MOBILESAM_MAX_PIXELS | the most pixels an image may have | 250000000 |
+| MOBILESAM_MAX_BYTES | the most bytes an image file may have | 1000000000 |
+| MOBILESAM_RUNTIME | runtime that "auto" takes: openvino, onnx or pytorch | unset |
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from .errors import InputError
+
+MAX_PIXELS = 250_000_000
+MAX_BYTES = 1_000_000_000
+
+
+def cache_dir() -> Path:
+    """Folder for downloads and compiled models; not created here."""
+    if explicit := os.environ.get("MOBILESAM_CACHE"):
+        return Path(explicit).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "mobilesam"
+
+
+def is_offline() -> bool:
+    """True where downloads are forbidden by MOBILESAM_OFFLINE."""
+    return os.environ.get("MOBILESAM_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+
+
+def max_pixels() -> int:
+    """The most pixels (height x width) an image may have."""
+    return _positive_int("MOBILESAM_MAX_PIXELS", MAX_PIXELS)
+
+
+def max_bytes() -> int:
+    """The most bytes an image file may have."""
+    return _positive_int("MOBILESAM_MAX_BYTES", MAX_BYTES)
+
+
+def preferred_runtime() -> str | None:
+    """The runtime named by MOBILESAM_RUNTIME, if any."""
+    return os.environ.get("MOBILESAM_RUNTIME") or None
+
+
+def _positive_int(name: str, default: int) -> int:
+    raw = os.environ.get(name)
+    if not raw:
+        return default
+    if not raw.isdecimal() or int(raw) == 0:
+        raise InputError(f"{name} must be a positive whole number, got {raw!r}.")
+    return int(raw)
