@@ -110,11 +110,13 @@ def decoder_state(folder: Path) -> State:
         room = "prompt_encoder" if path.startswith("mask_downscaling") else "mask_decoder"
         if node.op_type == "MatMul" and node.input[1] in tensors and path.startswith("transformer"):
             state[f"mask_decoder.{path}.weight"] = tensors[node.input[1]].T
-        elif re.fullmatch(r"/(mask_downscaling|output_upscaling)/\1\.[14]/(Mul|Add_1)", node.name):
-            # The GELU of output_upscaling.4 has a Mul too, by a scalar.
-            if (tensor := _named(node, tensors)).size > 1:
-                kind = "weight" if node.op_type == "Mul" else "bias"
-                state[f"{room}.{path}.{kind}"] = tensor.reshape(-1)
+        elif re.fullmatch(
+            r"/(mask_downscaling/mask_downscaling\.[14]|output_upscaling/output_upscaling\.1)"
+            r"/(Mul|Add_1)",
+            node.name,
+        ):
+            kind = "weight" if node.op_type == "Mul" else "bias"
+            state[f"{room}.{path}.{kind}"] = _named(node, tensors).reshape(-1)
     state["prompt_encoder.no_mask_embed.weight"] = tensors["onnx::Mul_1919"].reshape(1, -1)
     own_tokens = tensors["onnx::Expand_1921"][0]
     state["mask_decoder.iou_token.weight"] = own_tokens[:1]
@@ -171,6 +173,7 @@ def write_files(state: State, float32: Path | None) -> None:
         save_file(state, float32, metadata)
     export_graphs(build_mobile_sam(), FILES, prefix="mobile_sam")
     for path in sorted(FILES.iterdir()):
+        path.chmod(0o644)  # safetensors writes 0600
         print(f"{path.stat().st_size:>10} {hashlib.sha256(path.read_bytes()).hexdigest()} {path.name}")
 
 

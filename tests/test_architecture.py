@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import ROOT
 
 SRC = ROOT / "src/mobilesam"
@@ -61,31 +62,37 @@ print("done")
 
 
 def test_importing_everything_of_core_changes_no_global_state() -> None:
-    code = GLOBALS + """
+    code = (
+        GLOBALS
+        + """
 before = state()
 import mobilesam, mobilesam.model, mobilesam.results, mobilesam.plot, mobilesam.backends, mobilesam.cli.main
 after = state()
 print(json.dumps([k for k in before if before[k] != after[k]]))
 """
+    )
     assert json.loads(fresh(code)) == []
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnx", "pytorch"])
 def test_predicting_changes_no_global_state(runtime: str) -> None:
-    code = GLOBALS + f"""
+    code = (
+        GLOBALS
+        + f"""
 before = state()
 import importlib
 importlib.import_module({{"openvino": "openvino", "onnx": "onnxruntime", "pytorch": "torch"}}[{runtime!r}])
 runtimes_own = state()
 from mobilesam import SAM
-import torch
-threads = torch.get_num_threads()
+torch = sys.modules.get("torch")
+threads = torch and torch.get_num_threads()
 SAM(runtime={runtime!r}, threads=1).predict(np.zeros((40, 60, 3), np.uint8), points=[30, 20])
 after = state()
-assert torch.get_num_threads() == threads
+assert (torch and torch.get_num_threads()) == threads
 ignored = ("threads",)
 print(json.dumps([k for k in before if after[k] not in (before[k], runtimes_own[k]) and k not in ignored]))
 """
+    )
     assert json.loads(fresh(code)) == []
 
 
@@ -94,13 +101,13 @@ def test_import_is_lazy() -> None:
     assert not {"numpy", "cv2", "PIL", "torch", "openvino", "typer", "rich"} & set(loaded)
 
 
-def test_the_public_names_are_there_and_sorted() -> None:
+def test_the_public_names_are_there_once() -> None:
     import mobilesam
 
-    assert mobilesam.__all__ == sorted(mobilesam.__all__)
+    assert len(mobilesam.__all__) == len(set(mobilesam.__all__))
     for name in mobilesam.__all__:
         assert getattr(mobilesam, name) is not None
-    assert dir(mobilesam) == mobilesam.__all__
+    assert set(dir(mobilesam)) == set(mobilesam.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = mobilesam.nothing
 

@@ -113,7 +113,10 @@ BAD = {
     "above the photo": ({"points": [[5, 5], [10, -1]]}, r"\[10.0, -1.0\] lies outside"),
     "label 2": ({"points": [1, 1], "labels": [2]}, "1 .object. or 0"),
     "too many labels": ({"points": [1, 1], "labels": [1, 1]}, "as many as points"),
-    "too few labels inside": ({"points": [[[1, 1], [2, 2]], [[3, 3]]], "labels": [[1], [1]]}, "one for each point"),
+    "too few labels inside": (
+        {"points": [[[1, 1], [2, 2]], [[3, 3]]], "labels": [[1], [1]]},
+        "one for each point",
+    ),
     "one coordinate": ({"points": [[1]]}, r"A point is \[x, y\]"),
     "three coordinates": ({"points": [[1, 2, 3]]}, r"A point is \[x, y\]"),
     "too deep": ({"points": [[[[1, 2]]]]}, "got 4 levels"),

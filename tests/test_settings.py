@@ -33,7 +33,7 @@ def test_offline(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) ->
 
 
 def test_limits_have_defaults_and_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings.max_pixels() == 250_000_000
+    assert settings.max_pixels() == 178_956_970
     assert settings.max_bytes() == 1_000_000_000
     monkeypatch.setenv("MOBILESAM_MAX_PIXELS", "100")
     assert settings.max_pixels() == 100

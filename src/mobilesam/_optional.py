@@ -18,6 +18,6 @@ def require(module: str, extra: str | None, why: str) -> ModuleType:
     except ImportError as error:
         target = f"mobilesam[{extra}]" if extra else "--force-reinstall mobilesam"
         raise MissingDependencyError(
-            f"{why} needs the package {module.split('.')[0]!r}, which can't be imported ({error}). "
+            f"{why} needs the package {module.split('.', maxsplit=1)[0]!r}, which can't be imported ({error}). "
             f"Install it with: pip install '{target}'"
         ) from error

@@ -72,7 +72,8 @@ class Embedding:
         if not source.is_file():
             raise SourceNotFoundError(f"No embedding at {str(source)!r}; make one with sam.embed(image).save(path).")
         try:
-            with np.load(source, allow_pickle=False) as data:
+            # Opened here: NumPy leaves a file that it can't read open.
+            with source.open("rb") as handle, np.load(handle, allow_pickle=False) as data:
                 if int(data["format"]) != FORMAT:
                     raise InputError(f"{source} has format {int(data['format'])}, this version reads {FORMAT}.")
                 height, width = data["image_hw"].tolist()

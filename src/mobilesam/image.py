@@ -129,7 +129,9 @@ def _from_bytes(data: bytes, what: str, limit: int) -> U8:
     except UnidentifiedImageError as error:
         raise ImageError(f"{what} isn't a picture of a known format (JPEG, PNG, WebP, TIFF, ...).") from error
     except Image.DecompressionBombError as error:
-        raise ImageTooLargeError(f"{what} has too many pixels: {error}") from error
+        raise ImageTooLargeError(
+            f"{what} has too many pixels for Pillow: {error} Raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
         if isinstance(error, ImageError):
             raise

@@ -111,8 +111,8 @@ class SAM:
 
 
 def _items(source: Any, allow_urls: bool) -> Iterator[Embedding | Picture]:
-    """Embeddings as they are, everything else as pictures."""
-    if isinstance(source, Embedding):
+    """Embeddings and pictures as they are, everything else as pictures."""
+    if isinstance(source, (Embedding, Picture)):
         yield source
     elif isinstance(source, (list, tuple)):
         for item in source:

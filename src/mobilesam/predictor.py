@@ -69,9 +69,7 @@ class Predictor:
             name=embedding.name,
         )
 
-    def _decoded(
-        self, embedding: Embedding, prompts: Sequence[Prompt]
-    ) -> Iterator[tuple[Int, tuple[F32, F32]]]:
+    def _decoded(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Iterator[tuple[Int, tuple[F32, F32]]]:
         """Indices of some prompts, and the decoder's answer to them.
 
         Prompts of equal length go together: padding them to one length would change their masks.
@@ -99,6 +97,6 @@ def _choose(iou_bm: F32, multimask: Multimask) -> Int:
     """Which of the four masks are returned: (B, 1) or (B, 3)."""
     count = len(iou_bm)
     if multimask == "best":
-        return 1 + iou_bm[:, 1:].argmax(axis=1)[:, None]
+        return np.asarray(1 + iou_bm[:, 1:].argmax(axis=1)[:, None])
     wanted = [1, 2, 3] if multimask else [0]
     return np.tile(np.array(wanted), (count, 1))

@@ -81,7 +81,7 @@ def build(
     count = next(iter(counts.values()))
     clicks = given.get("points", [nothing] * count)
     boxes, logits = given.get("bboxes", [None] * count), given.get("masks", [None] * count)
-    return tuple(Prompt(*click, box, mask) for click, box, mask in zip(clicks, boxes, logits, strict=True))
+    return tuple(Prompt(click[0], click[1], box, mask) for click, box, mask in zip(clicks, boxes, logits, strict=True))
 
 
 def _points(points: Any, labels: Any, image_hw: HW) -> list[tuple[F32, F32]]:

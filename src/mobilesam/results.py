@@ -66,7 +66,7 @@ class Results:
     @cached_property
     def areas(self) -> Int:
         """Pixels of each mask (N,)."""
-        return np.count_nonzero(self.masks, axis=(1, 2)).astype(np.int64)
+        return np.asarray(np.count_nonzero(self.masks, axis=(1, 2)), np.int64)
 
     def __len__(self) -> int:
         return len(self.low_res)
@@ -74,9 +74,7 @@ class Results:
     def __getitem__(self, index: int | slice | AnyArray) -> Results:
         """Some of the masks: by number, slice, or an array of numbers or booleans."""
         chosen = np.atleast_1d(np.arange(len(self))[index])
-        return replace(
-            self, low_res=self.low_res[chosen], iou=self.iou[chosen], prompt_index=self.prompt_index[chosen]
-        )
+        return replace(self, low_res=self.low_res[chosen], iou=self.iou[chosen], prompt_index=self.prompt_index[chosen])
 
     def __iter__(self) -> Iterator[Results]:
         return (self[i] for i in range(len(self)))
@@ -162,13 +160,15 @@ class Results:
         if kind == "json":
             write_text(target, self.to_json(indent=2))
             return target
-        picture = {"overlay": self.plot, "mask": self._mask_picture, "cutout": self.cutout}[kind]()  # type: ignore[operator]  # each can be called without arguments
+        picture = self._picture(kind)
         with atomic_path(target) as part:
             Image.fromarray(picture).save(part)
         return target
 
-    def _mask_picture(self) -> U8:
-        return self._union() * np.uint8(255)
+    def _picture(self, kind: str) -> U8:
+        if kind == "mask":
+            return self._union() * np.uint8(255)
+        return self.cutout() if kind == "cutout" else self.plot()
 
     def _union(self) -> Bool:
         return np.asarray(self.masks.any(axis=0))

@@ -4,7 +4,7 @@
 |---|---|---|
 | MOBILESAM_CACHE | folder for downloaded weights and compiled models | the user's cache folder |
 | MOBILESAM_OFFLINE | "1" forbids every download | unset |
-| MOBILESAM_MAX_PIXELS | the most pixels an image may have | 250000000 |
+| MOBILESAM_MAX_PIXELS | the most pixels an image may have | 178956970, Pillow's own limit |
 | MOBILESAM_MAX_BYTES | the most bytes an image file may have | 1000000000 |
 | MOBILESAM_RUNTIME | runtime that "auto" takes: openvino, onnx or pytorch | unset |
 """
@@ -17,7 +17,8 @@ from pathlib import Path
 
 from .errors import InputError
 
-MAX_PIXELS = 250_000_000
+MAX_PIXELS = 178_956_970
+"""Where Pillow itself refuses (twice its MAX_IMAGE_PIXELS); to go beyond, raise that too."""
 MAX_BYTES = 1_000_000_000
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -80,22 +80,24 @@ def _from_path(source: str | Path) -> Iterator[Picture]:
     if path.is_dir():
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
     elif _is_glob(source):
-        found = sorted(p for p in map(Path, glob(str(path), recursive=True)) if p.is_file())
+        found = sorted(p for p in map(Path, glob.glob(str(path), recursive=True)) if p.is_file())
     else:
         found = [path]
     if not found:
-        raise SourceNotFoundError(f"No pictures in {str(source)!r}; known suffixes: {', '.join(sorted(IMAGE_SUFFIXES))}.")
+        raise SourceNotFoundError(
+            f"No pictures in {str(source)!r}; known suffixes: {', '.join(sorted(IMAGE_SUFFIXES))}."
+        )
     for file in found:
         yield Picture(file.name, file, partial(to_rgb, file))
 
 
 def _is_glob(source: str | Path) -> bool:
     """A pattern; a file whose name has brackets or stars in it is a file."""
-    return has_magic(str(source)) and not Path(source).exists()
+    return glob.has_magic(str(source)) and not Path(source).exists()
 
 
 def _from_url(url: str, allow_urls: bool) -> Picture:
     if not allow_urls:
         raise InputError(f"{url} is not fetched: pass allow_urls=True if you want that, or a local file.")
-    name = url.split("?")[0].rstrip("/").rsplit("/", 1)[-1] or "image"
+    name = url.split("?", maxsplit=1)[0].rstrip("/").rsplit("/", 1)[-1] or "image"
     return Picture(name, None, lambda: to_rgb(read_url(url, settings.max_bytes())))

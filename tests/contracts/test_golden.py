@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import GOLDEN_NAMES, Golden, load_sam, read_golden
-from tolerances import BF16_MEAN_MASK_IOU, HALF_STORED
 
+from conftest import GOLDEN_NAMES, Golden, load_sam, read_golden
 from mobilesam import SAM, Embedding, Results
 from mobilesam.masks import iou, rle_decode
+from tolerances import BF16_MEAN_MASK_IOU, HALF_STORED
 
 
 def keywords(golden: Golden, entry: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +65,9 @@ def test_default_precision_is_close_to_fp32() -> None:
         first, second = exact.embed(golden.image), default.embed(golden.image)
         for key in golden.facts["prompts"]:
             pairs = zip(
-                predict(exact, first, golden, key).masks, predict(default, second, golden, key).masks, strict=True
+                predict(exact, first, golden, key).masks,
+                predict(default, second, golden, key).masks,
+                strict=True,
             )
             overlaps += [iou(a, b) for a, b in pairs]
     assert np.mean(overlaps) >= BF16_MEAN_MASK_IOU

@@ -64,7 +64,7 @@ def choose(runtime: str = "auto", device: str = "auto") -> Runtime:
     NVIDIA GPU, pytorch; else the first installed of `RUNTIMES`.
     Raises InputError for an unknown name, MissingDependencyError where it isn't installed.
     """
-    kind = device.split(":")[0].lower()
+    kind = device.split(":", maxsplit=1)[0].lower()
     if runtime == "auto":
         runtime = settings.preferred_runtime() or _automatic(kind)
     if runtime not in RUNTIMES:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ..catalog.store import digest_of
 from ..errors import CheckpointError
 from ..types import AnyArray
 
+T = TypeVar("T")
 State = Mapping[str, AnyArray]
 SHOWN = 4
 """So many keys are named in an error."""
@@ -96,7 +98,7 @@ def recognise(shapes: Mapping[str, tuple[int, ...]], path: Path) -> ArchSpec:
     )
 
 
-def bare_state(loaded: dict[str, AnyArray]) -> dict[str, AnyArray]:
+def bare_state(loaded: dict[str, T]) -> dict[str, T]:
     """Without the prefix "sam." that some training programs write."""
     if loaded and all(key.startswith("sam.") for key in loaded):
         return {key.removeprefix("sam."): value for key, value in loaded.items()}
@@ -112,7 +114,7 @@ def _header_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         shapes = {key: tuple(value["shape"]) for key, value in header.items() if key != "__metadata__"}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is no readable safetensors file: {error}. Get the file again.") from error
-    return {key: shape for key, shape in bare_state(shapes).items()}  # type: ignore[arg-type]  # renames keys only
+    return bare_state(shapes)
 
 
 def as_float32(state: State) -> dict[str, AnyArray]:

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from .. import settings
 from ..errors import DownloadError, ImageTooLargeError
@@ -50,7 +50,7 @@ def download(url: str, target: Path, *, size: int, sha256: str, progress: Progre
             part.unlink(missing_ok=True)
 
 
-def _copy(reply: BinaryIO, target: BinaryIO, size: int, progress: Progress | None) -> str:
+def _copy(reply: BinaryIO, target: IO[bytes], size: int, progress: Progress | None) -> str:
     """Copy at most `size` bytes; returns their sha256."""
     digest, done = hashlib.sha256(), 0
     while chunk := reply.read(CHUNK):

@@ -69,7 +69,9 @@ def _sha(path: Path) -> str:
 def _bundled(spec: ModelSpec) -> Path:
     path = FILES / spec.file
     if not path.is_file():
-        raise WeightsNotFoundError(f"The bundled file {spec.file} is missing: the installation is damaged. Reinstall it.")
+        raise WeightsNotFoundError(
+            f"The bundled file {spec.file} is missing: the installation is damaged. Reinstall it."
+        )
     return path
 
 

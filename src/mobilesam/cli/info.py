@@ -25,8 +25,10 @@ def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
         return
     typer.echo(f"mobilesam {facts['version']}, Python {facts['python']}, {facts['platform']}")
     for runtime in facts["runtimes"]:
-        state = f"{runtime['version']}, devices: {', '.join(runtime['devices'])}" if runtime["version"] else (
-            f"not installed: {runtime['install']}"
+        state = (
+            f"{runtime['version']}, devices: {', '.join(runtime['devices'])}"
+            if runtime["version"]
+            else (f"not installed: {runtime['install']}")
         )
         typer.echo(f"runtime {runtime['name']}: {state}")
     typer.echo(f"default runtime: {facts['default_runtime']}")
@@ -50,7 +52,11 @@ def _facts() -> dict[str, Any]:
         "platform": platform.platform(),
         "runtimes": [_runtime(runtime) for runtime in backends.RUNTIMES.values()],
         "default_runtime": default,
-        "cache": {"path": str(cache), "files": len(files), "bytes": sum(path.stat().st_size for path in files)},
+        "cache": {
+            "path": str(cache),
+            "files": len(files),
+            "bytes": sum(path.stat().st_size for path in files),
+        },
     }
 
 

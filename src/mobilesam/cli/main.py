@@ -55,9 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         typer.echo(f"mobilesam: {_one_line(error)}", err=True)
         sys.exit(exit_code(error))
-    except KeyboardInterrupt:
-        typer.echo("mobilesam: interrupted", err=True)
-        sys.exit(130)
 
 
 def exit_code(error: MobileSAMError) -> int:

@@ -13,7 +13,6 @@ from ..errors import InputError, MobileSAMError
 from . import options
 
 if TYPE_CHECKING:
-    from ..model import SAM
     from ..results import Results
     from ..sources import Picture
     from ..types import Multimask
@@ -28,7 +27,7 @@ Examples:
 
     mobilesam predict photo.jpg --box 150,80,480,380 -o cup.png --kind cutout
 
-    mobilesam predict photo.jpg --point 300,200 --point 150,120 --multimask best --json
+    mobilesam predict photo.jpg --point 300,200 --point 150,120 --multimask yes --json
 
     mobilesam predict "photos/*.jpg" --point 300,200 -o masks/ --kind mask
 """
@@ -65,14 +64,14 @@ def run(
         list[str] | None, typer.Option("--box", "-b", help='A box: "x1,y1,x2,y2". Repeat for objects.')
     ] = None,
     multimask: Annotated[
-        MultimaskChoice, typer.Option(help="One mask a prompt, three with scores, or the best of the three.")
-    ] = MultimaskChoice.no,
+        MultimaskChoice,
+        typer.Option(help="Three masks a prompt (yes), the best of them, or the single-mask output (no)."),
+    ] = MultimaskChoice.best,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; a folder where there are several photos.")
+        Path | None,
+        typer.Option("--output", "-o", help="File to write; a folder where there are several photos."),
     ] = None,
-    kind: Annotated[
-        Kind | None, typer.Option(help="What to write. Default: by the suffix, json or overlay.")
-    ] = None,
+    kind: Annotated[Kind | None, typer.Option(help="What to write. Default: by the suffix, json or overlay.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the masks as JSON, one line a photo.")] = False,
     model: options.Model = "mobilesam",
     runtime: options.Runtime = "auto",
@@ -102,7 +101,7 @@ def run(
     failed = 0
     for picture, target in track(list(zip(pictures, targets, strict=True)), "photos"):
         try:
-            result = _predict(sam, picture, given, wanted)
+            result = sam.predict(picture, **given, multimask=wanted)[0]
             saved = result.save(target, kind=kind.value if kind else None) if target else None
         except MobileSAMError as error:
             if len(pictures) == 1:
@@ -114,13 +113,6 @@ def run(
     if failed:
         typer.echo(f"mobilesam: {failed} of {len(pictures)} photos failed", err=True)
         raise typer.Exit(1)
-
-
-def _predict(sam: SAM, picture: Picture, given: dict[str, Any], multimask: Multimask) -> Results:
-    from dataclasses import replace
-
-    result = sam.predict(picture.path or picture.load(), **given, multimask=multimask)[0]
-    return replace(result, name=picture.name)
 
 
 def _prompts(points: list[str], labels: list[str], boxes: list[str]) -> dict[str, Any]:

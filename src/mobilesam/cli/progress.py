@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
     from ..catalog.download import Progress
 
 T = TypeVar("T")
@@ -24,25 +26,34 @@ def track(items: Sequence[T], what: str) -> Iterable[T]:
 
 @contextmanager
 def download_bar() -> Iterator[Progress]:
-    """A callback that draws the bytes of a download; nothing is drawn, or imported, before the first."""
-    bars: list[object] = []
-
-    def show(done: int, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
-
-        if not bars:
-            bar = Progress(*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn(),
-                           console=Console(stderr=True))
-            bar.add_task("weights", total=total)
-            bar.start()
-            bars.append(bar)
-        drawn = bars[0]
-        assert isinstance(drawn, Progress)
-        drawn.update(drawn.task_ids[0], completed=done)
-
+    """A callback that draws the bytes of a download; nothing is imported or drawn before its first call."""
+    bar = _DownloadBar()
     try:
-        yield show
+        yield bar.show
     finally:
-        for bar in bars:
-            bar.stop()  # type: ignore[attr-defined]  # a rich Progress, imported late
+        bar.stop()
+
+
+class _DownloadBar:
+    def __init__(self) -> None:
+        self._bar: RichProgress | None = None
+
+    def show(self, done: int, total: int) -> None:
+        if self._bar is None:
+            self._bar = _new_bar()
+            self._bar.add_task("weights", total=total)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=done)
+
+    def stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _new_bar() -> RichProgress:
+    from rich.console import Console
+    from rich.progress import DownloadColumn, TransferSpeedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (*RichProgress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
+    return RichProgress(*columns, console=Console(stderr=True))

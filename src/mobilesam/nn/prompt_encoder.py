@@ -62,9 +62,9 @@ class PromptEncoder(nn.Module):
         # Pixel centres: the corner (0, 0) of the photo is half a pixel away from its first pixel's centre.
         positions = self.pe_layer((coords_bn2 + 0.5) / self.img_size)
         labels = labels_bn.unsqueeze(-1)
-        tokens = positions * (labels != -1) + self.not_a_point_embed.weight * (labels == -1)
-        for label, embedding in enumerate(self.point_embeddings):
-            tokens = tokens + embedding.weight * (labels == label)
+        tokens: Tensor = positions * (labels != -1) + self.not_a_point_embed.weight * (labels == -1)
+        for label, embedding in enumerate(self.point_embeddings.parameters()):
+            tokens = tokens + embedding * (labels == label)
         return tokens
 
     def dense(self, mask_logits_b1hw: Tensor) -> Tensor:

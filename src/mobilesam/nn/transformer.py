@@ -33,7 +33,8 @@ class Attention(nn.Module):
         return out
 
     def _split(self, x_bnc: Tensor) -> Tensor:
-        return x_bnc.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        batch, cells, dim = x_bnc.shape
+        return x_bnc.reshape(batch, cells, self.heads, dim // self.heads).transpose(1, 2)
 
 
 class MlpBlock(nn.Module):
