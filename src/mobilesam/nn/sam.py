@@ -35,10 +35,14 @@ class Sam(nn.Module):
         computed once for all prompts.
         """
         encoder = self.prompt_encoder
-        dense = encoder.no_mask() if mask_b1hw is None else encoder.dense(mask_b1hw)
+        if mask_b1hw is None:
+            image = features_1chw + encoder.no_mask()
+        else:
+            # Dense first: with the fixed shape first, OpenVINO 2026.4 fails when B changes between calls.
+            image = encoder.dense(mask_b1hw) + features_1chw
         sparse = encoder.sparse(coords_bn2, labels_bn)
         image_pe = encoder.pe_layer.grid(features_1chw.shape[-2], features_1chw.shape[-1])
-        logits, iou = self.mask_decoder(features_1chw + dense, image_pe, sparse)
+        logits, iou = self.mask_decoder(image, image_pe, sparse)
         return logits, iou
 
 

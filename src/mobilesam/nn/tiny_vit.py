@@ -114,7 +114,7 @@ class WindowAttention(nn.Module):
     def forward(self, x_wnc: Tensor) -> Tensor:
         windows, cells, dim = x_wnc.shape
         qkv = self.qkv(self.norm(x_wnc)).reshape(windows, cells, self.heads, 3 * dim // self.heads)
-        q, k, v = qkv.permute(0, 2, 1, 3).chunk(3, dim=-1)
+        q, k, v = (part.transpose(1, 2) for part in qkv.chunk(3, dim=-1))
         # Spelt out rather than F.scaled_dot_product_attention: that exports to many more operators.
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1) + self.attention_biases[:, self.offsets_nn]
         mixed = torch.softmax(scores, dim=-1) @ v
@@ -146,28 +146,29 @@ class TinyVitBlock(nn.Module):
         self.mlp = Mlp(dim)
         self.local_conv = ConvBn(dim, dim, 3, groups=dim)
 
-    def forward(self, x_bhwc: Tensor) -> Tensor:
-        x_bhwc = x_bhwc + self._attend(x_bhwc)
-        x_bhwc = self.local_conv(x_bhwc.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        out: Tensor = x_bhwc + self.mlp(x_bhwc)
+    def forward(self, x_bnc: Tensor, height: int, width: int) -> Tensor:
+        x_bnc = x_bnc + self._attend(x_bnc, height, width)
+        # Through (B, C, H*W) rather than by permuting four axes: runtimes turn that into fewer copies.
+        x_bchw = self.local_conv(x_bnc.transpose(1, 2).reshape(x_bnc.shape[0], -1, height, width))
+        x_bnc = x_bchw.flatten(2).transpose(1, 2)
+        out: Tensor = x_bnc + self.mlp(x_bnc)
         return out
 
-    def _attend(self, x_bhwc: Tensor) -> Tensor:
+    def _attend(self, x_bnc: Tensor, height: int, width: int) -> Tensor:
         """Attention window by window; the border is filled with zeros, which take part (as upstream)."""
-        batch, height, width, dim = x_bhwc.shape
+        batch, _, dim = x_bnc.shape
         size = self.window
         if height == size and width == size:
-            whole: Tensor = self.attn(x_bhwc.reshape(batch, size * size, dim))
-            return whole.reshape(batch, height, width, dim)
+            whole: Tensor = self.attn(x_bnc)
+            return whole
         # Written as (-h) mod size it is folded wrongly by converters with C's modulo (ncnn).
         pad_h, pad_w = (size - height % size) % size, (size - width % size) % size
-        padded = F.pad(x_bhwc, (0, 0, 0, pad_w, 0, pad_h))
+        padded = F.pad(x_bnc.reshape(batch, height, width, dim), (0, 0, 0, pad_w, 0, pad_h))
         rows, cols = (height + pad_h) // size, (width + pad_w) // size
         windows = padded.reshape(batch, rows, size, cols, size, dim).transpose(2, 3)
         mixed = self.attn(windows.reshape(batch * rows * cols, size * size, dim))
         mixed = mixed.reshape(batch, rows, cols, size, size, dim).transpose(2, 3)
-        out: Tensor = mixed.reshape(batch, rows * size, cols * size, dim)[:, :height, :width]
-        return out
+        return mixed.reshape(batch, rows * size, cols * size, dim)[:, :height, :width].reshape(batch, -1, dim)
 
 
 class ConvStage(nn.Module):
@@ -194,10 +195,11 @@ class AttentionStage(nn.Module):
         self.downsample = merging
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        x_bhwc = x_bchw.permute(0, 2, 3, 1)
+        height, width = x_bchw.shape[-2:]
+        x_bnc = x_bchw.flatten(2).transpose(1, 2)
         for block in self.blocks:
-            x_bhwc = block(x_bhwc)
-        x_bchw = x_bhwc.permute(0, 3, 1, 2)
+            x_bnc = block(x_bnc, height, width)
+        x_bchw = x_bnc.transpose(1, 2).unflatten(2, (height, width))
         return x_bchw if self.downsample is None else self.downsample(x_bchw)
 
 
