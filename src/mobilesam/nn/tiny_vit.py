@@ -168,7 +168,8 @@ class TinyVitBlock(nn.Module):
         windows = padded.reshape(batch, rows, size, cols, size, dim).transpose(2, 3)
         mixed = self.attn(windows.reshape(batch * rows * cols, size * size, dim))
         mixed = mixed.reshape(batch, rows, cols, size, size, dim).transpose(2, 3)
-        return mixed.reshape(batch, rows * size, cols * size, dim)[:, :height, :width].reshape(batch, -1, dim)
+        out: Tensor = mixed.reshape(batch, rows * size, cols * size, dim)[:, :height, :width]
+        return out.reshape(batch, height * width, dim)
 
 
 class ConvStage(nn.Module):
@@ -199,7 +200,7 @@ class AttentionStage(nn.Module):
         x_bnc = x_bchw.flatten(2).transpose(1, 2)
         for block in self.blocks:
             x_bnc = block(x_bnc, height, width)
-        x_bchw = x_bnc.transpose(1, 2).unflatten(2, (height, width))
+        x_bchw = x_bnc.transpose(1, 2).reshape(x_bnc.shape[0], -1, height, width)
         return x_bchw if self.downsample is None else self.downsample(x_bchw)
 
 
