@@ -18,9 +18,9 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/contracts")]
 
-from conftest import GOLDEN_NAMES, read_golden  # noqa: E402  # after the path is set
 from test_golden import predict  # noqa: E402
 
+from conftest import GOLDEN_NAMES, read_golden  # noqa: E402  # after the path is set
 from mobilesam import SAM, InputError, backends  # noqa: E402
 from mobilesam.masks import iou, rle_decode  # noqa: E402
 

@@ -1,6 +1,6 @@
 """Make the pictures of the README and the docs, with the program itself, on CC0 photos.
 
-    python scripts/make_pictures.py
+python scripts/make_pictures.py
 """
 
 from __future__ import annotations

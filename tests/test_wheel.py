@@ -9,8 +9,8 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
+from conftest import ROOT
 from mobilesam import __version__
 from mobilesam.catalog.models import FILES, MODELS
 

@@ -59,9 +59,11 @@ def draw(
 
 def _tint(canvas: U8, mask: Bool, rgb: tuple[int, int, int], alpha: float) -> None:
     x1, y1, x2, y2 = box_of(mask).astype(int)
-    inside = mask[y1:y2, x1:x2]
+    if x2 == x1:
+        return
     part = canvas[y1:y2, x1:x2]
-    part[inside] = np.round(part[inside] * (1 - alpha) + np.array(rgb) * alpha).astype(np.uint8)
+    tinted = cv2.addWeighted(part, 1 - alpha, np.full_like(part, rgb), alpha, 0)
+    cv2.copyTo(tinted, mask[y1:y2, x1:x2].astype(np.uint8), part)
 
 
 def _outline(canvas: U8, mask: Bool, rgb: tuple[int, int, int], line: int) -> None:
