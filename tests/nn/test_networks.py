@@ -6,6 +6,7 @@ import torch
 
 from conftest import COFFEE, load_sam
 from mobilesam.catalog.models import MOBILE_SAM
+from mobilesam.nn.mask_decoder import MaskDecoder
 from mobilesam.nn.prompt_encoder import PositionEmbeddingRandom, PromptEncoder
 from mobilesam.nn.sam import Sam, build_mobile_sam
 from mobilesam.nn.tiny_vit import TinyVit, TinyVitBlock, offset_index
@@ -82,10 +83,19 @@ def test_offsets_by_hand() -> None:
 def test_a_window_that_fits_exactly_is_one_attention() -> None:
     torch.manual_seed(0)
     block = TinyVitBlock(32, 2, 7).eval()
-    x = torch.randn(2, 7, 7, 32)
+    x_bnc = torch.randn(2, 49, 32)
     with torch.inference_mode():
-        whole = block.attn(x.reshape(2, 49, 32)).reshape(2, 7, 7, 32)
-        torch.testing.assert_close(block._attend(x), whole)
+        torch.testing.assert_close(block._attend(x_bnc, 7, 7), block.attn(x_bnc))
+
+
+def test_upscaling_by_rows_is_the_transposed_convolutions() -> None:
+    torch.manual_seed(0)
+    decoder = MaskDecoder(dim=32).eval()
+    image, kernels = torch.randn(2, 3 * 5, 32), torch.randn(2, 4, 4)
+    with torch.inference_mode():
+        upscaled = decoder.output_upscaling(image.transpose(1, 2).reshape(2, 32, 3, 5))
+        expected = (kernels.transpose(1, 2) @ upscaled.flatten(2)).reshape(2, 4, 12, 20)
+        torch.testing.assert_close(decoder._masks(image, kernels, 3, 5), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_position_features_of_a_grid_are_those_of_its_cells_centres() -> None:

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import TensorProto, helper
+
+from mobilesam.backends.graph import complete
+from mobilesam.catalog.models import MOBILE_SAM
+from mobilesam.export.graphs import export_graphs
+from mobilesam.nn.sam import Sam, build_mobile_sam
+
+# The exporter's own: it still touches deprecated parts of torch and copyreg.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+SIZE = 256
+
+
+@pytest.fixture(scope="module")
+def sam() -> Sam:
+    torch.manual_seed(0)
+    made = build_mobile_sam(SIZE)
+    for key, value in made.state_dict().items():  # statistics that a graph could not skip unnoticed
+        if key.endswith("running_var"):
+            value.uniform_(0.5, 1.5)
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(sam: Sam, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("graphs")
+    export_graphs(sam, made, prefix="small")
+    return made
+
+
+def run(folder: Path, part: str, sam: Sam, **inputs: np.ndarray) -> list[np.ndarray]:
+    state = {key: value.numpy() for key, value in sam.state_dict().items()}
+    model = complete((folder / f"small_{part}.onnx.graph").read_bytes(), state)
+    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return session.run(None, inputs)
+
+
+def test_the_encoder_at_another_size(sam: Sam, folder: Path) -> None:
+    image = np.random.default_rng(0).normal(size=(1, 3, SIZE, SIZE)).astype(np.float32)
+    (features,) = run(folder, "encoder", sam, image=image)
+    with torch.inference_mode():
+        expected = sam.encode(torch.from_numpy(image)).numpy()
+    np.testing.assert_allclose(features, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("prompts", "tokens"), [(1, 1), (1, 2), (3, 5), (2, 0)])
+@pytest.mark.parametrize("part", ["decoder", "decoder_masked"])
+def test_the_decoders_for_any_number_of_prompts(sam, folder, part, prompts, tokens) -> None:
+    random = np.random.default_rng(1)
+    inputs = {
+        "features": random.normal(size=(1, 256, SIZE // 16, SIZE // 16)),
+        "coords": random.uniform(0, SIZE, (prompts, tokens, 2)),
+        "labels": random.integers(-1, 4, (prompts, tokens)),
+    }
+    if part == "decoder_masked":
+        inputs["mask"] = random.normal(0, 5, (prompts, 1, SIZE // 4, SIZE // 4))
+    arrays = {name: value.astype(np.float32) for name, value in inputs.items()}
+    found = run(folder, part, sam, **arrays)
+    with torch.inference_mode():
+        expected = sam.decode(*(torch.from_numpy(a) for a in arrays.values()))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), atol=2e-4)
+
+
+def test_the_shipped_graphs_are_those_of_the_networks_as_they_are(tmp_path: Path) -> None:
+    """Whoever changes nn/ runs scripts/build_weights.py again; byte for byte with the versions in constraints.txt."""
+    export_graphs(build_mobile_sam(), tmp_path, prefix="mobile_sam")
+    for part in MOBILE_SAM.graphs:
+        assert (tmp_path / MOBILE_SAM.graphs[part]).read_bytes() == MOBILE_SAM.graph(part).read_bytes(), part
+
+
+def test_equal_constants_are_kept_once() -> None:
+    from mobilesam.export.graphs import _share_equal_tensors
+
+    tensors = [helper.make_tensor(name, TensorProto.FLOAT, [2], values) for name, values in
+               (("a", [1, 2]), ("b", [1, 2]), ("c", [1, 3]))]  # fmt: skip
+    nodes = [helper.make_node("Add", ["a", "b"], ["x"]), helper.make_node("Add", ["x", "c"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [], [], tensors)
+    _share_equal_tensors(graph)
+    assert [t.name for t in graph.initializer] == ["a", "c"]
+    assert [list(n.input) for n in graph.node] == [["a", "a"], ["x", "c"]]
