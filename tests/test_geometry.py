@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobilesam import InputError
-from mobilesam.geometry import Letterbox
+from mobilesam.geometry import Letterbox, Upsampler
 
 sides = st.integers(1, 6000)
 
@@ -77,3 +77,23 @@ def test_downsample_and_upsample_of_a_blob_agree() -> None:
 def test_resize_leaves_a_fitting_image_alone() -> None:
     image = np.random.default_rng(0).integers(0, 255, (1024, 512, 3), np.uint8)
     assert Letterbox((1024, 512)).resize(image) is image
+
+
+@pytest.mark.parametrize("hw", [(400, 600), (37, 53), (600, 400), (1, 900), (1024, 1024), (7, 3)])
+@pytest.mark.parametrize("threshold", [-1.0, 0.0])
+def test_a_part_of_a_mask_is_that_part_of_the_whole(hw: tuple[int, int], threshold: float) -> None:
+    letterbox = Letterbox(hw)
+    cells = np.arange(256)
+    blob = 20 - np.hypot(cells[:, None] - 40, cells[None] - 90) + np.random.default_rng(0).normal(size=(256, 256))
+    low_res = blob.astype(np.float32)
+    whole = letterbox.upsample(low_res)
+    rows, columns, part = Upsampler.of(letterbox).above(low_res, threshold)
+    np.testing.assert_allclose(part, whole[rows, columns], atol=1e-4)
+    outside = np.ones(hw, bool)
+    outside[rows, columns] = False
+    assert not (whole[outside] > threshold + 1e-4).any()
+
+
+def test_the_part_of_an_empty_mask_is_empty() -> None:
+    rows, columns, part = Upsampler.of(Letterbox((40, 60))).above(np.full((256, 256), -5, np.float32), -1.0)
+    assert (part.size, rows, columns) == (0, slice(0, 0), slice(0, 0))

@@ -43,7 +43,7 @@ def test_many_sources_give_one_result_each(tmp_path: Path) -> None:
     for source, names in (
         (tmp_path, ["a.png", "b.png"]),
         (str(tmp_path / "*.png"), ["a.png", "b.png"]),
-        ([tmp_path / "b.png", BLANK], ["b.png", "image0"]),
+        ([tmp_path / "b.png", BLANK], ["b.png", "image1"]),
         ([embedding, tmp_path], ["image0", "a.png", "b.png"]),
     ):
         assert [r.name for r in FAKE.predict(source, points=[300, 200])] == names

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .masks import Polygon
     from .model import SAM
     from .results import Results
+    from .scene import Scene
 
 __version__ = "0.1.0"
 
@@ -49,12 +50,13 @@ __all__ = [
     "Polygon",
     "PromptError",
     "Results",
+    "Scene",
     "SourceNotFoundError",
     "WeightsNotFoundError",
     "__version__",
 ]
 
-_LAZY = {"SAM": "model", "Embedding": "embedding", "Results": "results", "Polygon": "masks"}
+_LAZY = {"SAM": "model", "Embedding": "embedding", "Results": "results", "Polygon": "masks", "Scene": "scene"}
 
 
 def __getattr__(name: str) -> Any:

@@ -97,3 +97,57 @@ class Letterbox:
 def _cells(pixels: int) -> int:
     """Low-resolution cells whose values reach the first `pixels` pixels (one neighbour included)."""
     return -(-pixels // MASK_STRIDE) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Upsampler:
+    """Letterbox.upsample as two matrices, so that a part of a mask can be had alone.
+
+    Bilinear to the model's size, cropping, and bilinear to the image are each linear in rows and in
+    columns, so their chain is one matrix an axis: full = rows @ low_res @ columns.T.
+    """
+
+    rows: F32
+    """(H, size/4)"""
+    columns: F32
+    """(W, size/4)"""
+
+    @classmethod
+    def of(cls, letterbox: Letterbox) -> Upsampler:
+        """The matrices of a letterbox."""
+        (height, width), (new_height, new_width) = letterbox.image_hw, letterbox.resized_hw
+        low = letterbox.size // MASK_STRIDE
+        return cls(
+            rows=_bilinear(new_height, height) @ _bilinear(low, letterbox.size)[:new_height],
+            columns=_bilinear(new_width, width) @ _bilinear(low, letterbox.size)[:new_width],
+        )
+
+    def above(self, low_res_hw: F32, threshold: float) -> tuple[slice, slice, F32]:
+        """Rows, columns and logits of a window that holds every pixel above `threshold`.
+
+        A pixel is a mean of cells, so where no cell is above, no pixel is. The window may be empty.
+        """
+        cells = low_res_hw > threshold
+        rows = _span(self.rows[:, _span(cells, 1)], 1)
+        columns = _span(self.columns[:, _span(cells, 0)], 1)
+        y, x = _span(self.rows[rows], 0), _span(self.columns[columns], 0)
+        logits = self.rows[rows, y] @ low_res_hw[y, x] @ self.columns[columns, x].T
+        return rows, columns, np.asarray(logits, np.float32)
+
+
+def _bilinear(source: int, target: int) -> F32:
+    """The matrix (target, source) of a bilinear resize by pixel centres, edges repeated."""
+    centre = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+    lower = np.minimum(centre.astype(int), source - 1)
+    upper = np.minimum(lower + 1, source - 1)
+    share = (centre - lower).astype(np.float32)
+    matrix = np.zeros((target, source), np.float32)
+    matrix[np.arange(target), lower] += 1 - share
+    matrix[np.arange(target), upper] += share
+    return matrix
+
+
+def _span(matrix: AnyArray, reduced: int) -> slice:
+    """From the first to the last line that isn't all zero along the axis `reduced`; empty where all are."""
+    found = np.flatnonzero(np.count_nonzero(matrix, axis=reduced))
+    return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, 0)

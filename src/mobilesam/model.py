@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,11 @@ from .backends.checkpoint import Checkpoint
 from .catalog import locate
 from .catalog.models import DEFAULT
 from .embedding import Embedding
+from .errors import InputError
+from .everything import EverythingConfig, segment
 from .predictor import Predictor
 from .results import Results
+from .scene import OUTPUT_MODES, OutputMode, Scene
 from .sources import Picture, is_many, list_pictures
 from .types import Multimask, Precision
 
@@ -99,6 +103,34 @@ class SAM:
         given = {"points": points, "labels": labels, "bboxes": bboxes, "masks": masks}
         return [self._predict(item, given, multimask) for item in _items(source, allow_urls)]
 
+    def everything(
+        self,
+        source: Any,
+        *,
+        output_mode: OutputMode = "binary_mask",
+        allow_urls: bool = False,
+        **config: Any,
+    ) -> Any:
+        """All objects of a photo: a Scene, whose items are Meta's records; a list of them for many photos.
+
+        `source` is what `predict` takes. `output_mode` is what a record's segmentation is: "binary_mask",
+        "coco_rle" or "uncompressed_rle". Further arguments are those of `EverythingConfig`, which are
+        Meta's: points_per_side, pred_iou_thresh, stability_score_thresh, crop_n_layers, ...
+        The result is that of Meta's automatic mask generator, up to ties.
+
+        Raises InputError for an argument that doesn't exist or fit, SourceNotFoundError, ImageError.
+        """
+        chosen = _config(config)
+        if output_mode not in OUTPUT_MODES:
+            raise InputError(f"output_mode must be one of {', '.join(OUTPUT_MODES)}, got {output_mode!r}.")
+        scenes = [self._everything(item, chosen, output_mode) for item in _items(source, allow_urls)]
+        return scenes if is_many(source) else scenes[0]
+
+    def _everything(self, item: Embedding | Picture, config: EverythingConfig, mode: OutputMode) -> Scene:
+        embedding = item if isinstance(item, Embedding) else self._embed(item)
+        candidates = segment(self.predictor, embedding, config)
+        return Scene(candidates, embedding.image_hw, embedding.image, embedding.name, embedding.path, mode)
+
     def _embed(self, picture: Picture) -> Embedding:
         return self.predictor.embed(picture.load(), name=picture.name, path=picture.path)
 
@@ -112,11 +144,19 @@ class SAM:
         return self.predictor.predict(embedding, built, multimask)
 
 
+def _config(arguments: dict[str, Any]) -> EverythingConfig:
+    known = [field.name for field in fields(EverythingConfig)]
+    unknown = [name for name in arguments if name not in known]
+    if unknown:
+        raise InputError(f"everything() has no argument {unknown[0]!r}; it has: {', '.join(known)}.")
+    return EverythingConfig(**arguments)
+
+
 def _items(source: Any, allow_urls: bool) -> Iterator[Embedding | Picture]:
     """Embeddings and pictures as they are, everything else as pictures."""
     if isinstance(source, (Embedding, Picture)):
         yield source
-    elif isinstance(source, (list, tuple)):
+    elif isinstance(source, (list, tuple)) and any(isinstance(item, (Embedding, Picture)) for item in source):
         for item in source:
             yield from _items(item, allow_urls)
     else:

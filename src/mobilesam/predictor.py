@@ -56,7 +56,7 @@ class Predictor:
         per_prompt = 3 if multimask is True else 1
         low_res = np.empty((len(prompts), per_prompt, low, low), np.float32)
         iou = np.empty((len(prompts), per_prompt), np.float32)
-        for index, (logits_bmhw, iou_bm) in self._decoded(embedding, prompts):
+        for index, (logits_bmhw, iou_bm) in self.decoded(embedding, prompts):
             rows, chosen = np.arange(len(index))[:, None], _choose(iou_bm, multimask)
             low_res[index], iou[index] = logits_bmhw[rows, chosen], iou_bm[rows, chosen]
         return Results(
@@ -69,8 +69,8 @@ class Predictor:
             name=embedding.name,
         )
 
-    def _decoded(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Iterator[tuple[Int, tuple[F32, F32]]]:
-        """Indices of some prompts, and the decoder's answer to them.
+    def decoded(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Iterator[tuple[Int, tuple[F32, F32]]]:
+        """Indices of some prompts, and the decoder's answer to them: logits (b, 4, ...) and predicted IoU (b, 4).
 
         Prompts of equal length go together: padding them to one length would change their masks.
         """

@@ -26,7 +26,7 @@ def real_model() -> None:
     """Asked for by a test that runs the bundled model."""
 
 
-@pytest.mark.parametrize("command", ["predict", "models", "info"])
+@pytest.mark.parametrize("command", ["predict", "everything", "models", "info"])
 def test_every_command_has_help_with_examples(run_cli, command) -> None:
     code, out, err = run_cli(command, "--help")
     assert code == 0
@@ -37,7 +37,7 @@ def test_every_command_has_help_with_examples(run_cli, command) -> None:
 
 def test_every_registered_command_is_tested_for_help() -> None:
     names = {command.name for command in main_module.app.registered_commands}
-    assert names == {"predict", "models", "info"}
+    assert names == {"predict", "everything", "models", "info"}
 
 
 def test_help_and_version(run_cli) -> None:
@@ -221,3 +221,25 @@ def test_bars(capsys) -> None:
         show(1, 10)
         show(10, 10)
     assert "weights" in capsys.readouterr().err
+
+
+def test_everything_writes_and_prints(run_cli, tmp_path) -> None:
+    small = ["--points-per-side", "3", "--stability-score-thresh", "0.9"]
+    code, out, _ = run_cli("everything", COFFEE, "-o", tmp_path / "labels.png", "--kind", "labels", *small)
+    assert code == 0
+    assert "coffee.png  9 masks" in out
+    with Image.open(tmp_path / "labels.png") as labels:
+        assert labels.getextrema() == (0, 9)
+    code, out, _ = run_cli("everything", COFFEE, "--json", *small)
+    assert [m["predicted_iou"] for m in json.loads(out)["masks"]] == pytest.approx([0.9] * 9)
+    assert run_cli("everything", COFFEE, "--points-per-side", "0")[0] == 2
+
+
+def test_everything_goes_on_after_a_bad_photo(run_cli, tmp_path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (60, 40)).save(tmp_path / "in/a.png")
+    (tmp_path / "in/b.png").write_bytes(b"no image")
+    code, _, err = run_cli("everything", tmp_path / "in", "-o", tmp_path / "out", "--kind", "json")
+    assert code == 1
+    assert "1 of 2 photos failed" in err
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.json"]

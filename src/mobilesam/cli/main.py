@@ -13,7 +13,7 @@ import typer
 
 from .. import __version__
 from ..errors import CheckpointError, ImageError, InputError, MobileSAMError
-from . import info, models, predict
+from . import everything, info, models, predict
 
 app = typer.Typer(
     name="mobilesam",
@@ -25,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("predict", epilog=predict.EXAMPLES)(predict.run)
+app.command("everything", epilog=everything.EXAMPLES)(everything.run)
 app.command("models", epilog=models.EXAMPLES)(models.run)
 app.command("info", epilog=info.EXAMPLES)(info.run)
 

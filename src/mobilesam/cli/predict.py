@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError, MobileSAMError
+from ..errors import InputError
 from . import options
 
 if TYPE_CHECKING:
     from ..results import Results
     from ..sources import Picture
     from ..types import Multimask
-    from ..types import Precision as PrecisionName
 
 EXAMPLES = """
 Examples:
@@ -80,39 +79,21 @@ def run(
     threads: options.Threads = None,
 ) -> None:
     """Cut objects out of photos by clicks and boxes, in the photos' own pixels."""
-    from ..model import SAM
     from ..sources import list_pictures
-    from .progress import download_bar, track
+    from .photos import each, load, targets
 
     given = _prompts(point or [], label or [], box or [])
     pictures = list_pictures(sources[0] if len(sources) == 1 else sources)
-    targets = _targets(pictures, output, kind)
-    with download_bar() as progress:
-        sam = SAM(
-            model,
-            runtime=runtime,
-            device=device,
-            precision=cast("PrecisionName", precision),
-            threads=threads,
-            progress=progress,
-        )
+    places = targets(pictures, output, kind.value if kind else None)
+    sam = load(model, runtime, device, precision, threads)
     wanted: Multimask = {"no": False, "yes": True, "best": "best"}[multimask.value]  # type: ignore[assignment]  # as typed
 
-    failed = 0
-    for picture, target in track(list(zip(pictures, targets, strict=True)), "photos"):
-        try:
-            result = sam.predict(picture, **given, multimask=wanted)[0]
-            saved = result.save(target, kind=kind.value if kind else None) if target else None
-        except MobileSAMError as error:
-            if len(pictures) == 1:
-                raise
-            failed += 1
-            typer.echo(f"mobilesam: {picture.name}: {' '.join(str(error).split())}", err=True)
-            continue
+    def work(picture: Picture, target: Path | None) -> None:
+        result = sam.predict(picture, **given, multimask=wanted)[0]
+        saved = result.save(target, kind=kind.value if kind else None) if target else None
         _report(result, saved, as_json)
-    if failed:
-        typer.echo(f"mobilesam: {failed} of {len(pictures)} photos failed", err=True)
-        raise typer.Exit(1)
+
+    each(pictures, places, work)
 
 
 def _prompts(points: list[str], labels: list[str], boxes: list[str]) -> dict[str, Any]:
@@ -127,30 +108,6 @@ def _prompts(points: list[str], labels: list[str], boxes: list[str]) -> dict[str
     if boxes:
         given["bboxes"] = [options.numbers(text, "--box", 4) for text in boxes]
     return given
-
-
-def _targets(pictures: list[Picture], output: Path | None, kind: Kind | None) -> list[Path | None]:
-    """Where each photo's result goes: the file itself, or a file in the folder, no name twice."""
-    if output is None:
-        if kind is not None:
-            raise InputError("--kind says what to write; say where with -o too.")
-        return [None] * len(pictures)
-    if len(pictures) == 1 and not output.is_dir():
-        if pictures[0].path and output.exists() and output.samefile(pictures[0].path):
-            raise InputError(f"-o {output} is the photo itself; choose another name.")
-        return [output]
-    suffix = ".json" if kind is Kind.json else ".png"
-    used: dict[str, int] = {}
-    targets: list[Path | None] = []
-    for picture in pictures:
-        stem = Path(picture.name).stem
-        used[stem] = used.get(stem, 0) + 1
-        number = f"-{used[stem]}" if used[stem] > 1 else ""
-        target = output / f"{stem}{number}{suffix}"
-        if picture.path and target.exists() and target.samefile(picture.path):
-            raise InputError(f"-o {output} is the folder of the photos, and {target.name} would be overwritten.")
-        targets.append(target)
-    return targets
 
 
 def _report(result: Results, saved: Path | None, as_json: bool) -> None:
