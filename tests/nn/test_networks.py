@@ -10,6 +10,7 @@ from mobilesam.nn.mask_decoder import MaskDecoder
 from mobilesam.nn.prompt_encoder import PositionEmbeddingRandom, PromptEncoder
 from mobilesam.nn.sam import Sam, build_mobile_sam
 from mobilesam.nn.tiny_vit import TinyVit, TinyVitBlock, offset_index
+from mobilesam.nn.transformer import Attention, TokenToImageAttention
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,18 @@ def test_a_window_that_fits_exactly_is_one_attention() -> None:
     x_bnc = torch.randn(2, 49, 32)
     with torch.inference_mode():
         torch.testing.assert_close(block._attend(x_bnc, 7, 7), block.attn(x_bnc))
+
+
+def test_regrouped_attention_is_the_plain_one() -> None:
+    torch.manual_seed(0)
+    regrouped = TokenToImageAttention(32, heads=4, downsample=2).eval()
+    plain = Attention(32, heads=4, downsample=2).eval()
+    plain.load_state_dict(regrouped.state_dict())
+    tokens, keys, values = torch.randn(3, 5, 32), torch.randn(3, 40, 32), torch.randn(3, 40, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(regrouped(tokens, keys, values), plain(tokens, keys, values))
+        shared = regrouped(tokens, keys[:1], values[:1])
+        torch.testing.assert_close(shared[2:], plain(tokens[2:], keys[:1], values[:1]))
 
 
 def test_upscaling_by_rows_is_the_transposed_convolutions() -> None:
