@@ -1,13 +1,20 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what kind of file a name asks for."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import OutputError
+from PIL import Image
+
+from .errors import InputError, OutputError
+from .types import AnyArray
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+PNG_LEVEL = 2
+"""A quarter of the time of Pillow's default (0.18 for 0.74 s at 1800x1200), and a tenth more bytes."""
 
 
 @contextmanager
@@ -60,3 +67,26 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write a UTF-8 text file atomically. Raises OutputError."""
     write_bytes(path, text.encode())
+
+
+def write_picture(path: str | Path, picture: AnyArray) -> None:
+    """Write an array as a picture, its format by the suffix, atomically. Raises OutputError."""
+    with atomic_path(path) as part:
+        Image.fromarray(picture).save(part, compress_level=PNG_LEVEL)
+
+
+def kind_of(path: Path, kind: str | None, suffixes: Mapping[str, tuple[str, ...]]) -> str:
+    """The kind of file to write: `kind`, or without it "json" for a .json name and "overlay" for any other.
+
+    `suffixes` lists the kinds there are and the suffixes of each. Raises InputError where kind or suffix don't fit.
+
+    >>> kind_of(Path("cup.png"), None, {"overlay": PICTURES, "json": (".json",)})
+    'overlay'
+    """
+    suffix = path.suffix.lower()
+    kind = kind or ("json" if suffix == ".json" else "overlay")
+    if kind not in suffixes:
+        raise InputError(f"Unknown kind {kind!r}; choose one of: {', '.join(suffixes)}.")
+    if suffix not in suffixes[kind]:
+        raise InputError(f"A {kind} can't be saved as {path.name!r}; choose one of: {', '.join(suffixes[kind])}.")
+    return kind

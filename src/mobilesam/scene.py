@@ -10,19 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
 
 from . import plot
 from .errors import InputError
 from .everything import Candidate
-from .files import atomic_path, write_text
+from .files import PICTURES, kind_of, write_picture, write_text
 from .masks import rle_encode
-from .results import PICTURES, PNG_LEVEL
 from .types import F32, HW, U8, Bool, Int
 
 OutputMode = Literal["binary_mask", "coco_rle", "uncompressed_rle"]
 OUTPUT_MODES = ("binary_mask", "coco_rle", "uncompressed_rle")
-KINDS = ("overlay", "labels", "json")
+SUFFIXES = {"overlay": PICTURES, "labels": (".png",), "json": (".json",)}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,19 +112,11 @@ class Scene(Sequence[dict[str, Any]]):
         Raises InputError for a kind or suffix that doesn't fit, OutputError where it can't be written.
         """
         target = Path(path)
-        suffix = target.suffix.lower()
-        kind = kind or ("json" if suffix == ".json" else "overlay")
-        if kind not in KINDS:
-            raise InputError(f"Unknown kind {kind!r}; choose one of: {', '.join(KINDS)}.")
-        allowed = {"json": (".json",), "labels": (".png",)}.get(kind, PICTURES)
-        if suffix not in allowed:
-            raise InputError(f"A {kind} can't be saved as {target.name!r}; choose one of: {', '.join(allowed)}.")
+        kind = kind_of(target, kind, SUFFIXES)
         if kind == "json":
             write_text(target, self.to_json(indent=2))
-            return target
-        picture = self.plot() if kind == "overlay" else self.label_map().astype(np.uint16)
-        with atomic_path(target) as part:
-            Image.fromarray(picture).save(part, compress_level=PNG_LEVEL)
+        else:
+            write_picture(target, self.plot() if kind == "overlay" else self.label_map().astype(np.uint16))
         return target
 
     def _record(self, candidate: Candidate, mode: OutputMode | None = None) -> dict[str, Any]:
