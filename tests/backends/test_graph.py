@@ -39,7 +39,9 @@ def test_the_graphs_read_every_key_that_counts() -> None:
         for part in arch.graphs:
             model = onnx.load_from_string(complete(arch.graph(part).read_bytes(), state))
             read |= {t.name for t in model.graph.initializer}
-        assert {key for key in state if not arch.is_optional(key)} == read & state.keys()
+        # The same for all keys of an attention, these drop out of its softmax (nn/transformer.py).
+        cancelled = {key for key in state if "token_to_image.k_proj.bias" in key}
+        assert {key for key in state if not arch.is_optional(key)} - cancelled == read & state.keys()
 
 
 def test_the_graphs_tell_nothing_of_the_machine_that_made_them() -> None:
