@@ -19,7 +19,7 @@ from mobilesam.geometry import Letterbox
 from mobilesam.image import to_tensor
 from mobilesam.nn.checkpoint import load_state
 from mobilesam.nn.sam import build_mobile_sam
-from mobilesam.nn.transformer import Attention, TokenToImageAttention
+from mobilesam.nn.transformer import Attention, ImageToTokenAttention, TokenToImageAttention
 
 
 class EagerReference:
@@ -30,7 +30,7 @@ class EagerReference:
         self.sam = build_mobile_sam()
         load_state(self.sam, {key: torch.from_numpy(value) for key, value in state.items()})
         for module in self.sam.modules():
-            if isinstance(module, TokenToImageAttention):  # regrouped; upstream's is the plain one
+            if isinstance(module, (ImageToTokenAttention, TokenToImageAttention)):  # regrouped; upstream's are plain
                 module.__class__ = Attention
 
     def encode(self, image: npt.NDArray[np.uint8]) -> torch.Tensor:

@@ -54,19 +54,37 @@ def test_the_encoder_at_another_size(sam: Sam, folder: Path) -> None:
 @pytest.mark.parametrize("part", ["decoder", "decoder_masked"])
 def test_the_decoders_for_any_number_of_prompts(sam, folder, part, prompts, tokens) -> None:
     random = np.random.default_rng(1)
-    inputs = {
-        "features": random.normal(size=(1, 256, SIZE // 16, SIZE // 16)),
-        "coords": random.uniform(0, SIZE, (prompts, tokens, 2)),
-        "labels": random.integers(-1, 4, (prompts, tokens)),
-    }
+    arrays = [
+        random.normal(size=(1, 256, SIZE // 16, SIZE // 16)),
+        random.uniform(0, SIZE, (prompts, tokens, 2)),
+        random.integers(-1, 4, (prompts, tokens)),
+    ]
     if part == "decoder_masked":
-        inputs["mask"] = random.normal(0, 5, (prompts, 1, SIZE // 4, SIZE // 4))
-    arrays = {name: value.astype(np.float32) for name, value in inputs.items()}
-    found = run(folder, part, sam, **arrays)
+        arrays.append(random.normal(0, 5, (prompts, 1, SIZE // 4, SIZE // 4)))
+    features, coords, labels, *mask = (array.astype(np.float32) for array in arrays)
+    found = decode(folder, part, sam, features, coords, labels, *mask)
     with torch.inference_mode():
-        expected = sam.decode(*(torch.from_numpy(a) for a in arrays.values()))
+        expected = sam.decode(*(torch.from_numpy(a) for a in (features, coords, labels, *mask)))
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs.numpy(), atol=2e-4)
+
+
+@pytest.mark.parametrize("hw", [(8, 8), (5, 8), (8, 3)])
+def test_the_decoder_on_a_smaller_map(sam: Sam, folder: Path, hw: tuple[int, int]) -> None:
+    random = np.random.default_rng(2)
+    features = random.normal(size=(1, 256, *hw)).astype(np.float32)
+    coords, labels = np.full((3, 1, 2), 40, np.float32), np.ones((3, 1), np.float32)
+    found = decode(folder, "decoder", sam, features, coords, labels)
+    with torch.inference_mode():
+        expected = sam.decode(*(torch.from_numpy(a) for a in (features, coords, labels)))
+    assert found[0].shape == (3, 4, 4 * hw[0], 4 * hw[1])
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), atol=2e-4)
+
+
+def decode(folder, part, sam, features, coords, labels, *mask) -> list[np.ndarray]:
+    (tokens,) = run(folder, "prompts", sam, coords=coords, labels=labels)
+    return run(folder, part, sam, features=features, tokens=tokens, **({"mask": mask[0]} if mask else {}))
 
 
 def test_the_shipped_graphs_are_those_of_the_networks_as_they_are(tmp_path: Path) -> None:

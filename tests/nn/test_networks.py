@@ -10,7 +10,7 @@ from mobilesam.nn.mask_decoder import MaskDecoder
 from mobilesam.nn.prompt_encoder import PositionEmbeddingRandom, PromptEncoder
 from mobilesam.nn.sam import Sam, build_mobile_sam
 from mobilesam.nn.tiny_vit import TinyVit, TinyVitBlock, offset_index
-from mobilesam.nn.transformer import Attention, TokenToImageAttention
+from mobilesam.nn.transformer import Attention, ImageToTokenAttention, TokenToImageAttention
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,18 @@ def test_regrouped_attention_is_the_plain_one() -> None:
         torch.testing.assert_close(shared[2:], plain(tokens[2:], keys[:1], values[:1]))
 
 
+def test_attention_regrouped_for_the_image_is_the_plain_one() -> None:
+    torch.manual_seed(0)
+    regrouped = ImageToTokenAttention(32, heads=4, downsample=2).eval()
+    plain = Attention(32, heads=4, downsample=2).eval()
+    plain.load_state_dict(regrouped.state_dict())
+    image, tokens, values = torch.randn(3, 40, 32), torch.randn(3, 5, 32), torch.randn(3, 5, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(regrouped(image, tokens, values), plain(image, tokens, values))
+        shared = regrouped(image[:1], tokens, values)
+        torch.testing.assert_close(shared[2:], plain(image[:1], tokens[2:], values[2:]))
+
+
 def test_upscaling_by_rows_is_the_transposed_convolutions() -> None:
     torch.manual_seed(0)
     decoder = MaskDecoder(dim=32).eval()
@@ -115,8 +127,16 @@ def test_position_features_of_a_grid_are_those_of_its_cells_centres() -> None:
     torch.manual_seed(0)
     layer = PositionEmbeddingRandom(16)
     grid = layer.grid(4, 8)
-    assert grid.shape == (16, 4, 8)
-    torch.testing.assert_close(grid[:, 1, 2], layer(torch.tensor([2.5 / 8, 1.5 / 4])), atol=1e-5, rtol=1e-5)
+    assert grid.shape == (4 * 8, 16)
+    torch.testing.assert_close(grid[8 + 2], layer(torch.tensor([2.5 / 8, 1.5 / 8])), atol=1e-5, rtol=1e-5)
+
+
+def test_position_features_are_sine_and_cosine_of_random_frequencies() -> None:
+    torch.manual_seed(0)
+    layer = PositionEmbeddingRandom(16)
+    angles = 2 * torch.pi * ((2 * torch.tensor([0.3, 0.9]) - 1) @ layer.positional_encoding_gaussian_matrix)
+    expected = torch.cat([angles.sin(), angles.cos()])
+    torch.testing.assert_close(layer(torch.tensor([0.3, 0.9])), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_padding_has_no_position_and_labels_have_their_own_embedding() -> None:

@@ -44,7 +44,8 @@ class OnnxBackend:
         self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
     ) -> tuple[F32, F32]:
         """See `Backend.decode`."""
-        inputs = {"features": features_bchw, "coords": coords_bn2, "labels": labels_bn}
+        (tokens,) = self._run("prompts", {"coords": coords_bn2, "labels": labels_bn})
+        inputs = {"features": features_bchw, "tokens": tokens}
         if mask_b1hw is None:
             logits, iou = self._run("decoder", inputs)
         else:

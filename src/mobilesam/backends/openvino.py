@@ -21,8 +21,8 @@ from .graph import complete
 
 log = logging.getLogger(__name__)
 
-CLICK = (1, 2)
-"""One prompt of two tokens, a click or a box: the most frequent call, a tenth faster with its shape fixed."""
+CLICK, GRID, ANY = (1, 2), (16, 2), (-1, -1)
+"""Prompts and tokens of a decoder: a click or box, many of them, any. Fixed shapes are a tenth faster."""
 
 
 class OpenVinoBackend:
@@ -46,6 +46,7 @@ class OpenVinoBackend:
         # What nearly every use needs is loaded side by side, while the caller still reads the photo.
         self._loader = ThreadPoolExecutor(2, thread_name_prefix="mobilesam-load")
         self._network("encoder")
+        self._network("prompts")
         self._network("decoder", CLICK)
 
     def encode(self, image_bchw: F32) -> F32:
@@ -57,36 +58,47 @@ class OpenVinoBackend:
         self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
     ) -> tuple[F32, F32]:
         """See `Backend.decode`."""
-        inputs = [features_bchw, coords_bn2, labels_bn]
+        (tokens,) = self._network("prompts").result().run([coords_bn2, labels_bn])
+        inputs = [features_bchw, tokens]
         if mask_b1hw is not None:
             logits, iou = self._network("decoder_masked").result().run([*inputs, mask_b1hw])
         else:
-            fixed = labels_bn.shape == CLICK
-            logits, iou = self._network("decoder", CLICK if fixed else None).result().run(inputs)
+            logits, iou = self._network("decoder", self._shape(features_bchw, labels_bn)).result().run(inputs)
         return logits, iou
 
-    def _network(self, part: str, prompts: tuple[int, int] | None = None) -> Future[_Network]:
-        """The part, for any prompts or for a fixed (B, N) of them, ready or on its way."""
-        name = part if prompts is None else f"{part}_{prompts[0]}x{prompts[1]}"
+    def _shape(self, features_bchw: F32, labels_bn: F32) -> tuple[int, ...] | None:
+        """The decoder's fixed (B, N), or None for a map that isn't the encoder's whole one.
+
+        Where the map's size is known, the positions of its cells are computed once, in float32.
+        """
+        if features_bchw.shape[-2:] != (self.info.img_size // 16,) * 2:
+            return None
+        return labels_bn.shape if labels_bn.shape in (CLICK, GRID) else ANY
+
+    def _network(self, part: str, prompts: tuple[int, ...] | None = None) -> Future[_Network]:
+        """The part, with its axes free or for (B, N) prompts on a whole map, ready or on its way."""
+        name = "_".join([part, *map(str, prompts or ())])
         with self._lock:
             if name not in self._networks:
                 self._networks[name] = self._loader.submit(lambda: _Network(self._compiled(part, name, prompts)))
             return self._networks[name]
 
-    def _compiled(self, part: str, name: str, prompts: tuple[int, int] | None) -> Any:
+    def _compiled(self, part: str, name: str, prompts: tuple[int, ...] | None) -> Any:
         """The part's compiled model, from the cache or into it."""
+        config = {**self._config, "INFERENCE_PRECISION_HINT": "f32"} if part == "prompts" else self._config
         path = settings.cache_dir() / "compiled" / f"{name}-{self._key(part)}.blob"
         if path.is_file():
             try:
-                return self._core.import_model(path.read_bytes(), self._device, self._config)
+                return self._core.import_model(path.read_bytes(), self._device, config)
             except (RuntimeError, OSError) as error:
                 log.info("%s can't be used (%s); compiling again", path, error)
         state = as_float32(self._checkpoint.state())
         try:
             model = self._core.read_model(complete(self._checkpoint.arch.graph(part).read_bytes(), state))
             if prompts is not None:
-                model.reshape({"coords": [*prompts, 2], "labels": [*prompts]})
-            compiled = self._core.compile_model(model, self._device, self._config)
+                side = self.info.img_size // 16
+                model.reshape({"features": [1, 256, side, side], "tokens": [*prompts, 256]})
+            compiled = self._core.compile_model(model, self._device, config)
         except RuntimeError as error:
             raise BackendError(f"OpenVINO can't compile the {part} for {self._device}: {error}") from error
         try:

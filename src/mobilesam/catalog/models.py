@@ -18,7 +18,7 @@ class ArchSpec:
     name: str
     img_size: int
     graphs: Mapping[str, str]
-    """Part ("encoder", "decoder", "decoder_masked") -> file of the weight-free graph."""
+    """Part ("encoder", "prompts", "decoder", "decoder_masked") -> file of the weight-free graph."""
     keys_file: str
     optional: tuple[str, ...]
     """Fragments of keys that no forward pass reads; a checkpoint may lack them."""
@@ -68,6 +68,7 @@ MOBILE_SAM = ArchSpec(
     img_size=1024,
     graphs={
         "encoder": "mobile_sam_encoder.onnx.graph",
+        "prompts": "mobile_sam_prompts.onnx.graph",
         "decoder": "mobile_sam_decoder.onnx.graph",
         "decoder_masked": "mobile_sam_decoder_masked.onnx.graph",
     },

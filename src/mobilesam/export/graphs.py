@@ -31,6 +31,18 @@ class _Encoder(nn.Module):
         return out
 
 
+class _Prompts(nn.Module):
+    """A graph of its own, since it needs float32: rounded to bfloat16 a click would move by up to two pixels."""
+
+    def __init__(self, sam: Sam) -> None:
+        super().__init__()
+        self.prompt_encoder = sam.prompt_encoder
+
+    def forward(self, coords: Tensor, labels: Tensor) -> Tensor:
+        tokens: Tensor = self.prompt_encoder.sparse(coords, labels)
+        return tokens
+
+
 class _Decoder(nn.Module):
     """Without a mask: the image map keeps its batch of 1, and the first layer reads it once for all prompts."""
 
@@ -39,42 +51,46 @@ class _Decoder(nn.Module):
         self.prompt_encoder = sam.prompt_encoder
         self.mask_decoder = sam.mask_decoder
 
-    def forward(self, features: Tensor, coords: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return Sam.decode(self, features, coords, labels)  # type: ignore[arg-type]  # has the two parts it needs
+    def forward(self, features: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        return Sam.decode_tokens(self, features, tokens)  # type: ignore[arg-type]  # has the two parts it needs
 
 
 class _MaskedDecoder(_Decoder):
     """With earlier low-resolution logits for each prompt."""
 
     def forward(  # type: ignore[override]  # one more input
-        self, features: Tensor, coords: Tensor, labels: Tensor, mask: Tensor
+        self, features: Tensor, tokens: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        return Sam.decode(self, features, coords, labels, mask)  # type: ignore[arg-type]  # as above
+        return Sam.decode_tokens(self, features, tokens, mask)  # type: ignore[arg-type]  # as above
 
 
 def export_graphs(sam: Sam, folder: Path, prefix: str) -> None:
-    """Write the weight-free graphs of encoder, decoder and decoder with masks into `folder`."""
+    """Write the weight-free graphs of encoder, prompts, decoder and decoder with masks into `folder`."""
     size = sam.prompt_encoder.img_size
     features = torch.zeros(1, 256, size // 16, size // 16)
-    # Two prompts of three tokens: with a 1 or equal numbers the exporter would take an axis for fixed.
+    # The decoder without masks takes maps of any size. Sizes that differ, and two prompts of three tokens:
+    # with a 1 or equal numbers the exporter would take an axis for fixed.
+    any_features = torch.zeros(1, 256, size // 32 - 2, size // 32)
     coords, labels, mask = torch.zeros(2, 3, 2), torch.ones(2, 3), torch.zeros(2, 1, size // 4, size // 4)
-    prompts, tokens = torch.export.Dim("prompts"), torch.export.Dim("tokens")
-    free = {0: prompts, 1: tokens}
+    tokens = torch.zeros(2, 3, 256)
+    axes = {name: torch.export.Dim(name) for name in ("prompts", "tokens", "rows", "columns")}
+    free = {0: axes["prompts"], 1: axes["tokens"]}
 
     for name, network, inputs, dynamic, outputs in (
         ("encoder", _Encoder(sam), {"image": torch.zeros(1, 3, size, size)}, None, ["features"]),
+        ("prompts", _Prompts(sam), {"coords": coords, "labels": labels}, {"coords": free, "labels": free}, ["tokens"]),
         (
             "decoder",
             _Decoder(sam),
-            {"features": features, "coords": coords, "labels": labels},
-            {"features": None, "coords": free, "labels": free},
+            {"features": any_features, "tokens": tokens},
+            {"features": {2: axes["rows"], 3: axes["columns"]}, "tokens": free},
             ["logits", "iou"],
         ),
         (
             "decoder_masked",
             _MaskedDecoder(sam),
-            {"features": features, "coords": coords, "labels": labels, "mask": mask},
-            {"features": None, "coords": free, "labels": free, "mask": {0: prompts}},
+            {"features": features, "tokens": tokens, "mask": mask},
+            {"features": None, "tokens": free, "mask": {0: axes["prompts"]}},
             ["logits", "iou"],
         ),
     ):

@@ -34,11 +34,11 @@ class MaskDecoder(nn.Module):
         self.output_hypernetworks_mlps = nn.ModuleList(Mlp(dim, dim, dim // 8, 3) for _ in range(masks))
         self.iou_prediction_head = Mlp(dim, 256, masks, 3)
 
-    def forward(self, image_bchw: Tensor, image_pe_chw: Tensor, sparse_bnc: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image_bchw: Tensor, image_pe_nc: Tensor, sparse_bnc: Tensor) -> tuple[Tensor, Tensor]:
         """Image map (B or 1, C, H, W) with the dense prompt added, its positions, tokens (B, N, C)."""
         own_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat([own_tokens.expand(sparse_bnc.shape[0], -1, -1), sparse_bnc], dim=1)
-        tokens, image_bnc = self.transformer(image_bchw, image_pe_chw, tokens)
+        tokens, image_bnc = self.transformer(image_bchw, image_pe_nc, tokens, answers=1 + self.masks)
 
         kernels = [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
         logits = self._masks(image_bnc, torch.stack(kernels, dim=2), *image_bchw.shape[-2:])
@@ -52,13 +52,17 @@ class MaskDecoder(nn.Module):
         logits are put in order.
         """
         first, norm, second = self.output_upscaling[0], self.output_upscaling[1], self.output_upscaling[3]
-        cells = _quadruple(image_bnc, first.weight, first.bias)
-        cells = F.gelu(F.layer_norm(cells, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+        # With weights whose mean over the outputs is zero, the cells' mean over the channels is zero too:
+        # what is left of the normalisation is the division.
+        centred = first.weight - first.weight.mean(dim=1, keepdim=True)
+        cells = _quadruple(image_bnc, centred, first.bias - first.bias.mean())
+        scale = torch.rsqrt((cells * cells).mean(dim=-1, keepdim=True) + norm.eps)
+        cells = F.gelu(cells * scale * norm.weight + norm.bias)
         cells = F.gelu(_quadruple(cells, second.weight, second.bias))
         batch, channels, masks = kernels_bcm.shape
-        logits = cells.reshape(batch, -1, channels) @ kernels_bcm
-        logits = logits.reshape(batch, height, width, 2, 2, 2, 2, masks)
-        in_order = logits.permute(0, 7, 1, 3, 5, 2, 4, 6)  # mask, then row and its halves, column and its halves
+        logits = kernels_bcm.transpose(1, 2) @ cells.reshape(batch, -1, channels).transpose(1, 2)
+        logits = logits.reshape(batch, masks, height, width, 2, 2, 2, 2)
+        in_order = logits.permute(0, 1, 2, 4, 6, 3, 5, 7)  # mask, row and its halves, column and its halves
         return in_order.reshape(batch, masks, 4 * height, 4 * width)
 
 

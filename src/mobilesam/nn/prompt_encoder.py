@@ -21,17 +21,28 @@ class PositionEmbeddingRandom(nn.Module):
 
     def forward(self, xy_norm: Tensor) -> Tensor:
         """Positions (..., 2) as x, y in [0, 1] -> features (..., dim)."""
-        angles = 2 * math.pi * ((2 * xy_norm - 1) @ self.positional_encoding_gaussian_matrix)
+        angles = 2 * math.pi * (self._turns(xy_norm[..., :1], 0) + self._turns(xy_norm[..., 1:], 1))
         return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
     def grid(self, height: int, width: int) -> Tensor:
-        """Features of the centres of a grid's cells: (dim, height, width)."""
+        """Features of the centres of a grid's cells, row by row: (height * width, dim).
+
+        The longer side spans the square, as a photo's does; the shorter one may leave the padding out.
+        Sine and cosine are taken of rows and columns alone: sin(x + y) = sin x cos y + cos x sin y.
+        """
         matrix = self.positional_encoding_gaussian_matrix
-        y = (torch.arange(height, device=matrix.device, dtype=matrix.dtype) + 0.5) / height
-        x = (torch.arange(width, device=matrix.device, dtype=matrix.dtype) + 0.5) / width
-        xy_norm = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
-        features: Tensor = self(xy_norm)
-        return features.permute(2, 0, 1)
+        cells = max(height, width)
+        y = (torch.arange(height, device=matrix.device, dtype=matrix.dtype) + 0.5) / cells
+        x = (torch.arange(width, device=matrix.device, dtype=matrix.dtype) + 0.5) / cells
+        y_angles = 2 * math.pi * self._turns(y[:, None, None], 1)
+        x_angles = 2 * math.pi * self._turns(x[None, :, None], 0)
+        sines = x_angles.sin() * y_angles.cos() + x_angles.cos() * y_angles.sin()
+        cosines = x_angles.cos() * y_angles.cos() - x_angles.sin() * y_angles.sin()
+        return torch.cat([sines, cosines], dim=-1).flatten(0, 1)
+
+    def _turns(self, position: Tensor, axis: int) -> Tensor:
+        """Positions (..., 1) along one axis -> turns (..., dim / 2), one for each frequency."""
+        return (2 * position - 1) * self.positional_encoding_gaussian_matrix[axis]
 
 
 class PromptEncoder(nn.Module):

@@ -29,7 +29,17 @@ class Sam(nn.Module):
     def decode(
         self, features_1chw: Tensor, coords_bn2: Tensor, labels_bn: Tensor, mask_b1hw: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """B prompts on one embedding -> logits (B, 4, S/4, S/4) and predicted IoU (B, 4).
+        """B prompts on one embedding -> logits (B, 4, 4H, 4W) and predicted IoU (B, 4).
+
+        Without a mask the map (1, 256, H, W) may be smaller than the encoder's, as long as its longer side
+        spans the model's square.
+        """
+        return self.decode_tokens(features_1chw, self.prompt_encoder.sparse(coords_bn2, labels_bn), mask_b1hw)
+
+    def decode_tokens(
+        self, features_1chw: Tensor, tokens_bnc: Tensor, mask_b1hw: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`decode`, with the prompts already as the prompt encoder's tokens (B, N, 256).
 
         Without `mask_b1hw` the image map keeps its batch of 1, and the first layer's image side is
         computed once for all prompts.
@@ -40,9 +50,8 @@ class Sam(nn.Module):
         else:
             # Dense first: with the fixed shape first, OpenVINO 2026.4 fails when B changes between calls.
             image = encoder.dense(mask_b1hw) + features_1chw
-        sparse = encoder.sparse(coords_bn2, labels_bn)
-        image_pe = encoder.pe_layer.grid(features_1chw.shape[-2], features_1chw.shape[-1])
-        logits, iou = self.mask_decoder(image, image_pe, sparse)
+        image_pe_nc = encoder.pe_layer.grid(features_1chw.shape[-2], features_1chw.shape[-1])
+        logits, iou = self.mask_decoder(image, image_pe_nc, tokens_bnc)
         return logits, iou
 
 

@@ -49,15 +49,41 @@ class TokenToImageAttention(Attention):
     def forward(self, q_bnc: Tensor, k_bnc: Tensor, v_bnc: Tensor) -> Tensor:
         q = self._split(self.q_proj(q_bnc))
         batch, heads, tokens, width = q.shape
-        key_weight_hdc = self.k_proj.weight.reshape(heads, width, -1)
-        value_weight_hcd = self.v_proj.weight.reshape(heads, width, -1).transpose(1, 2)
-        q_in_image_space = (q * width**-0.5) @ key_weight_hdc
-        scores = q_in_image_space.reshape(batch, heads * tokens, -1) @ k_bnc.transpose(1, 2)
-        seen_bnc = torch.softmax(scores, dim=-1) @ v_bnc
-        mixed_bhnd = seen_bnc.reshape(batch, heads, tokens, -1) @ value_weight_hcd
+        dim = k_bnc.shape[-1]
+        key_weight_hdc = self.k_proj.weight.reshape(heads, width, dim)
+        value_weight_hcd = self.v_proj.weight.reshape(heads, width, dim).transpose(1, 2)
+        q_in_image_space = ((q * width**-0.5) @ key_weight_hdc).reshape(batch, heads * tokens, dim)
+        scores = q_in_image_space @ k_bnc.transpose(1, 2)
+        # The softmax by hand, its division last, on few rows: OpenVINO would fuse a Softmax between two
+        # products into one operator that takes twice as long here.
+        weights = torch.exp(scores - scores.amax(dim=-1, keepdim=True))
+        seen_bnc = (weights @ v_bnc) / weights.sum(dim=-1, keepdim=True)
+        mixed_bhnd = seen_bnc.reshape(batch, heads, tokens, dim) @ value_weight_hcd
         mixed = mixed_bhnd.transpose(1, 2).reshape(batch, tokens, heads * width) + self.v_proj.bias
         out: Tensor = self.out_proj(mixed)
         return out
+
+
+class ImageToTokenAttention(Attention):
+    """The same attention, regrouped for many queries on a few keys.
+
+    The scores of the image's rows Q are (Q W_q + b_q) k^T = Q (k W_q^T)^T + (k b_q^T)^T, and what they get is
+    (a v) W_o = a (v W_o) for each head. So the weights meet the few tokens, and the image's rows only the
+    products. Scores lie with the tokens as rows, so that heads and tokens are one axis without a copy.
+    """
+
+    def forward(self, q_bnc: Tensor, k_bnc: Tensor, v_bnc: Tensor) -> Tensor:
+        k, v = self._split(self.k_proj(k_bnc)), self._split(self.v_proj(v_bnc))
+        batch, heads, tokens, width = k.shape
+        dim = q_bnc.shape[-1]
+        k = k * width**-0.5
+        k_in_image_space = (k @ self.q_proj.weight.reshape(heads, width, dim)).reshape(batch, heads * tokens, dim)
+        offset = (k @ self.q_proj.bias.reshape(heads, width, 1)).reshape(batch, heads * tokens, 1)
+        scores = (k_in_image_space @ q_bnc.transpose(1, 2) + offset).reshape(batch, heads, tokens, -1)
+        weights = torch.softmax(scores, dim=2).reshape(batch, heads * tokens, -1)
+        v_in_image_space = v @ self.out_proj.weight.transpose(0, 1).reshape(heads, width, dim)
+        mixed = weights.transpose(1, 2) @ v_in_image_space.reshape(batch, heads * tokens, dim)
+        return mixed + self.out_proj.bias
 
 
 class MlpBlock(nn.Module):
@@ -86,7 +112,7 @@ class TwoWayBlock(nn.Module):
         self.mlp = MlpBlock(dim, mlp_dim)
         self.norm3 = nn.LayerNorm(dim)
         self.norm4 = nn.LayerNorm(dim)
-        self.cross_attn_image_to_token = Attention(dim, heads, downsample=2)
+        self.cross_attn_image_to_token = ImageToTokenAttention(dim, heads, downsample=2)
 
     def forward(
         self, tokens_bnc: Tensor, image_bnc: Tensor, token_pe: Tensor, image_pe: Tensor
@@ -115,12 +141,17 @@ class TwoWayTransformer(nn.Module):
         self.final_attn_token_to_image = TokenToImageAttention(dim, heads, downsample=2)
         self.norm_final_attn = nn.LayerNorm(dim)
 
-    def forward(self, image_bchw: Tensor, image_pe_chw: Tensor, tokens_bnc: Tensor) -> tuple[Tensor, Tensor]:
-        """Image map (B or 1, C, H, W), its positions (C, H, W), tokens (B, N, C) -> tokens, image (B, H*W, C)."""
+    def forward(
+        self, image_bchw: Tensor, image_pe_nc: Tensor, tokens_bnc: Tensor, answers: int
+    ) -> tuple[Tensor, Tensor]:
+        """Image map (B or 1, C, H, W), its positions (H*W, C), tokens (B, N, C) -> tokens, image (B, H*W, C).
+
+        Only the first `answers` tokens take the last look and come back: the prompt's own are not read.
+        """
         image = image_bchw.flatten(2).transpose(1, 2)
-        image_pe = image_pe_chw.flatten(1).transpose(0, 1)
         tokens = tokens_bnc
         for layer in self.layers:
-            tokens, image = layer(tokens, image, tokens_bnc, image_pe)
-        attended = self.final_attn_token_to_image(tokens + tokens_bnc, image + image_pe, image)
+            tokens, image = layer(tokens, image, tokens_bnc, image_pe_nc)
+        tokens = tokens[:, :answers]
+        attended = self.final_attn_token_to_image(tokens + tokens_bnc[:, :answers], image + image_pe_nc, image)
         return self.norm_final_attn(tokens + attended), image
