@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mobilesam import OutputError
-from mobilesam.files import atomic_path, write_bytes, write_text
+from mobilesam.files import atomic_folder, atomic_path, write_bytes, write_text
 
 
 def test_written_whole_with_the_suffix_kept(tmp_path: Path) -> None:
@@ -54,3 +54,40 @@ def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("x")
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a.txt", "b.txt")]
     assert modes[0] == modes[1]
+
+
+def test_a_name_as_long_as_the_system_allows(tmp_path: Path) -> None:
+    target = tmp_path / f"{'n' * 251}.png"
+    write_bytes(target, b"data")
+    assert target.read_bytes() == b"data"
+
+
+def test_a_name_with_a_nul() -> None:
+    with pytest.raises(OutputError, match="Can't write"):
+        write_text("a\0b.txt", "x")
+
+
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "masks"
+    with atomic_folder(target) as part:
+        (part / "0.png").write_bytes(b"first")
+    with pytest.raises(KeyError), atomic_folder(target) as part:
+        (part / "1.png").write_bytes(b"half")
+        raise KeyError
+    assert [p.name for p in target.iterdir()] == ["0.png"]
+    with atomic_folder(target) as part:
+        (part / "2.png").write_bytes(b"second")
+    assert [p.name for p in target.iterdir()] == ["2.png"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_folders_that_cant_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/notes.txt").write_text("x")
+    for name in ("file", "work", "file/below"):
+        with pytest.raises(OutputError, match="Can't write"), atomic_folder(tmp_path / name):
+            pass
+    with pytest.raises(OutputError, match="my own"), atomic_folder(tmp_path / "new"):
+        raise OutputError("my own")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "work"]

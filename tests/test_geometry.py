@@ -87,7 +87,9 @@ def test_a_part_of_a_mask_is_that_part_of_the_whole(hw: tuple[int, int], thresho
     blob = 20 - np.hypot(cells[:, None] - 40, cells[None] - 90) + np.random.default_rng(0).normal(size=(256, 256))
     low_res = blob.astype(np.float32)
     whole = letterbox.upsample(low_res)
-    rows, columns, part = Upsampler.of(letterbox).above(low_res, threshold)
+    upsampler = Upsampler.of(letterbox)
+    rows, columns = upsampler.window(low_res, threshold)
+    part = upsampler.logits(low_res, rows, columns)
     np.testing.assert_allclose(part, whole[rows, columns], atol=1e-4)
     outside = np.ones(hw, bool)
     outside[rows, columns] = False
@@ -95,5 +97,7 @@ def test_a_part_of_a_mask_is_that_part_of_the_whole(hw: tuple[int, int], thresho
 
 
 def test_the_part_of_an_empty_mask_is_empty() -> None:
-    rows, columns, part = Upsampler.of(Letterbox((40, 60))).above(np.full((256, 256), -5, np.float32), -1.0)
+    upsampler, low_res = Upsampler.of(Letterbox((40, 60))), np.full((256, 256), -5, np.float32)
+    rows, columns = upsampler.window(low_res, -1.0)
+    part = upsampler.logits(low_res, rows, columns)
     assert (part.size, rows, columns) == (0, slice(0, 0), slice(0, 0))

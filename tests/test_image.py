@@ -15,7 +15,7 @@ from PIL import Image
 from conftest import COFFEE
 from mobilesam import ImageError, ImageTooLargeError, SourceNotFoundError
 from mobilesam.geometry import Letterbox
-from mobilesam.image import MEAN, STD, to_rgb, to_tensor
+from mobilesam.image import MEAN, STD, open_windows, to_rgb, to_tensor
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
 
@@ -220,3 +220,56 @@ def test_the_tensor_is_resized_normalised_and_then_padded(hw: tuple[int, int]) -
     assert not tensor[0, :, height:].any()
     assert not tensor[0, :, :, width:].any()
     assert (tensor.shape, tensor.dtype) == ((1, 3, 1024, 1024), np.float32)
+
+
+WINDOWS = {
+    "rgb": (np.random.default_rng(3).integers(0, 255, (40, 60, 3)).astype(np.uint8), "png"),
+    "alpha": (np.random.default_rng(3).integers(0, 255, (40, 60, 4)).astype(np.uint8), "png"),
+    "grey 16": (np.random.default_rng(3).integers(100, 4000, (40, 60)).astype(np.uint16), "tiff"),
+    "float": (np.random.default_rng(3).random((40, 60)).astype(np.float32) * 7 - 2, "tiff"),
+}
+
+
+@pytest.mark.parametrize(("array", "suffix"), WINDOWS.values(), ids=WINDOWS.keys())
+def test_windows_are_parts_of_the_whole_picture(tmp_path: Path, array: np.ndarray, suffix: str) -> None:
+    """Also where values are stretched: by the whole picture's range, not by the window's."""
+    path = tmp_path / f"p.{suffix}"
+    Image.fromarray(array).save(path)
+    for source in (path, str(path), array, Image.fromarray(array), path.read_bytes()):
+        windows = open_windows(source)
+        whole = to_rgb(source)
+        assert windows.hw == (40, 60)
+        np.testing.assert_array_equal(windows.read((0, 0, 60, 40)), whole)
+        np.testing.assert_array_equal(windows.read((7, 3, 31, 40)), whole[3:40, 7:31])
+        assert windows.overview(1).shape == (40, 60, 3)
+        assert windows.overview(7).shape == (6, 9, 3)
+        assert abs(windows.overview(7).mean() - whole.mean()) < 25
+
+
+def test_windows_turn_with_the_camera(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(WINDOWS["rgb"][0]).save(tmp_path / "p.png", exif=exif)
+    windows = open_windows(tmp_path / "p.png")
+    assert windows.hw == (60, 40)
+    np.testing.assert_array_equal(windows.read((5, 1, 40, 50)), to_rgb(tmp_path / "p.png")[1:50, 5:40])
+
+
+def test_windows_of_what_cant_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "note.txt").write_text("no picture")
+    Image.new("RGB", (50, 40)).save(tmp_path / "ok.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "ok.png").read_bytes()[:60])
+    for source, error in (
+        (tmp_path / "note.txt", ImageError),
+        (tmp_path / "cut.png", ImageError),
+        (tmp_path / "none.png", SourceNotFoundError),
+        (tmp_path, ImageError),
+        (np.zeros((2, 2, 9)), ImageError),
+        (object(), ImageError),
+    ):
+        with pytest.raises(error):
+            open_windows(source)
+    monkeypatch.setenv("MOBILESAM_MAX_PIXELS", "100")
+    for source in (tmp_path / "ok.png", Image.new("RGB", (50, 40)), np.zeros((40, 50), np.uint8)):
+        with pytest.raises(ImageTooLargeError):
+            open_windows(source)

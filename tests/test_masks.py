@@ -13,8 +13,11 @@ from mobilesam.masks import (
     boxes_of,
     coco_polygons,
     iou,
+    one_ring,
     polygons_of,
     rasterize,
+    rle_compress,
+    rle_counts,
     rle_decode,
     rle_encode,
 )
@@ -109,3 +112,30 @@ def test_rle_in_its_three_forms() -> None:
 )
 def test_iou_by_hand(first: list[int], second: list[int], expected: float) -> None:
     assert iou(np.array([first], bool), np.array([second], bool)) == pytest.approx(expected)
+
+
+@given(masks, st.integers(0, 3), st.integers(0, 3))
+def test_run_lengths_of_a_window_are_those_of_the_whole_mask(inside, x, y) -> None:
+    whole = np.zeros((y + inside.shape[0] + 1, x + inside.shape[1] + 1), bool)
+    whole[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    for mask, corner, pixels in ((whole, (x, y), inside), (inside, (0, 0), inside)):
+        counts = rle_counts(pixels, corner, mask.shape)
+        np.testing.assert_array_equal(rle_decode({"size": mask.shape, "counts": counts}), mask)
+        assert sum(counts) == mask.size
+        assert all(counts[1:])
+        assert rle_compress(counts, mask.shape) == rle_encode(mask)
+
+
+@given(masks)
+@example(RING)
+def test_one_ring_encloses_what_all_rings_do(mask) -> None:
+    rings = [ring for p in polygons_of(mask) for ring in (p.exterior, *p.holes)]
+    if rings:
+        np.testing.assert_array_equal(rasterize([Polygon(one_ring(rings))], mask.shape), mask)
+
+
+def test_many_regions_take_no_squared_time() -> None:
+    """A chessboard: 20,000 regions; each parent is looked at once."""
+    mask = np.indices((200, 200)).sum(axis=0) % 2 == 0
+    polygons = polygons_of(mask)
+    np.testing.assert_array_equal(rasterize(polygons, mask.shape), mask)

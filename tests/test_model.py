@@ -170,7 +170,7 @@ def test_a_compiled_model_is_cached_and_a_broken_one_is_replaced(
     monkeypatch.setenv("MOBILESAM_CACHE", str(tmp_path))
     first = SAM(runtime="openvino").predict(COFFEE, points=[300, 200])[0]
     blobs = sorted((tmp_path / "compiled").iterdir())
-    assert [b.name.split("-")[0] for b in blobs] == ["decoder_1x2", "encoder"]
+    assert [b.name.split("-")[0] for b in blobs] == ["decoder_1x2", "encoder", "prompts"]
     stamps = [b.stat().st_mtime_ns for b in blobs]
     again = SAM(runtime="openvino").predict(COFFEE, points=[300, 200])[0]
     np.testing.assert_array_equal(first.low_res, again.low_res)
@@ -179,7 +179,7 @@ def test_a_compiled_model_is_cached_and_a_broken_one_is_replaced(
         blob.write_bytes(b"broken")
     healed = SAM(runtime="openvino").predict(COFFEE, points=[300, 200])[0]
     np.testing.assert_array_equal(first.low_res, healed.low_res)
-    assert all(b.stat().st_size > 1_000_000 for b in blobs)
+    assert all(b.stat().st_size > 10_000 for b in blobs)
 
 
 def test_a_cache_that_cant_be_written_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,12 @@ IMAGE = np.random.default_rng(0).integers(0, 255, (*HW, 3), np.uint8)
 def disc(x: int, y: int, radius: int) -> Candidate:
     ys, xs = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     inside = xs**2 + ys**2 <= radius**2
-    window = (x - radius, y - radius, x + radius + 1, y + radius + 1)
-    return Candidate(window, inside, 0.9, 0.97, (float(x), float(y)), (0, 0, 90, 60))
+    return masked(inside, (x - radius, y - radius), (float(x), float(y)))
+
+
+def masked(inside: np.ndarray, corner=(0, 0), point=(0.0, 0.0)) -> Candidate:
+    empty = Candidate((0, 0, 0, 0), np.zeros((0, 0), np.uint8), 0, 0.9, 0.97, point, (0, 0, 90, 60))
+    return empty.covering(inside, corner)
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ def test_segmentations_in_three_forms(scene: Scene) -> None:
 
 
 def test_a_run_length_that_begins_inside() -> None:
-    full = Candidate((0, 0, 3, 2), np.ones((2, 3), bool), 1, 1, (0.0, 0.0), (0, 0, 3, 2))
+    full = masked(np.ones((2, 3), bool))
     assert Scene([full], (2, 3), output_mode="uncompressed_rle")[0]["segmentation"]["counts"] == [0, 6]
 
 
@@ -83,6 +87,10 @@ def test_the_plot_leaves_the_rest_of_the_photo_alone(scene: Scene) -> None:
     assert (picture[30, 20] != IMAGE[30, 20]).any()
     with pytest.raises(InputError, match="no photo"):
         Scene(scene.candidates, HW).plot()
+    np.testing.assert_array_equal(Scene(scene.candidates, HW).with_photo(IMAGE).plot(), picture)
+    with pytest.raises(InputError, match="The photo is"):
+        Scene(scene.candidates, HW).with_photo(IMAGE[:5])
+    assert repr(Scene(scene.candidates[:1], HW)) == "Scene(name='image0', 1 mask of 60x90)"
 
 
 def test_kinds_and_suffixes_that_dont_fit(scene: Scene, tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         part = _reserve(target)
         yield part
         part.replace(target)
-    except OSError as error:
-        if isinstance(error, OutputError):
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if isinstance(error, (OutputError, InputError)):
             raise
         raise OutputError(f"Can't write {target}: {error}. Choose a name in a writable folder.") from error
     finally:
@@ -51,11 +51,35 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 def _reserve(target: Path) -> Path:
     """An empty file beside the target, with the permissions that a new file would get."""
-    with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=".mobilesam-", dir=target.parent) as folder:
         name = Path(folder).name
-    part = target.parent / f"{name}{target.suffix}"
+    part = target.parent / f"{name}{target.suffix[-16:]}"
     part.touch(exist_ok=False)
     return part
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """As `atomic_path`, for a folder of files; one that is there already is replaced when the block ends well.
+
+    Raises OutputError where `path` is a file, or a folder that holds anything but .png files.
+    """
+    target = Path(path)
+    try:
+        if target.exists() and (not target.is_dir() or any(p.is_dir() or p.suffix != ".png" for p in target.iterdir())):
+            raise FileExistsError(f"{target} exists and isn't a folder of masks")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".mobilesam-", dir=target.parent) as temporary:
+            part = Path(temporary) / "new"
+            part.mkdir()
+            yield part
+            if target.exists():
+                target.replace(Path(temporary) / "old")
+            part.replace(target)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"Can't write {target}: {error}. Choose a name in a writable folder.") from error
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -76,17 +100,19 @@ def write_picture(path: str | Path, picture: AnyArray) -> None:
 
 
 def kind_of(path: Path, kind: str | None, suffixes: Mapping[str, tuple[str, ...]]) -> str:
-    """The kind of file to write: `kind`, or without it "json" for a .json name and "overlay" for any other.
+    """The kind of file to write: `kind`, or without it the first whose suffixes have that of `path`.
 
-    `suffixes` lists the kinds there are and the suffixes of each. Raises InputError where kind or suffix don't fit.
+    `suffixes` lists the kinds there are and the suffixes of each; "" stands for a folder.
+    Raises InputError where kind or suffix don't fit.
 
     >>> kind_of(Path("cup.png"), None, {"overlay": PICTURES, "json": (".json",)})
     'overlay'
     """
     suffix = path.suffix.lower()
-    kind = kind or ("json" if suffix == ".json" else "overlay")
+    kind = kind or next((name for name, known in suffixes.items() if suffix in known), next(iter(suffixes)))
     if kind not in suffixes:
         raise InputError(f"Unknown kind {kind!r}; choose one of: {', '.join(suffixes)}.")
     if suffix not in suffixes[kind]:
-        raise InputError(f"A {kind} can't be saved as {path.name!r}; choose one of: {', '.join(suffixes[kind])}.")
+        wanted = ", ".join(known or "a folder's name, without a suffix" for known in suffixes[kind])
+        raise InputError(f"Kind {kind!r} can't be saved as {path.name!r}; choose one of: {wanted}.")
     return kind

@@ -122,17 +122,20 @@ class Upsampler:
             columns=_bilinear(new_width, width) @ _bilinear(low, letterbox.size)[:new_width],
         )
 
-    def above(self, low_res_hw: F32, threshold: float) -> tuple[slice, slice, F32]:
-        """Rows, columns and logits of a window that holds every pixel above `threshold`.
+    def window(self, low_res_hw: F32, threshold: float) -> tuple[slice, slice]:
+        """Rows and columns that hold every pixel above `threshold`; they may be empty.
 
-        A pixel is a mean of cells, so where no cell is above, no pixel is. The window may be empty.
+        `low_res_hw` may end where the photo's part of the square ends. A pixel is a mean of cells, so where
+        no cell is above, no pixel is.
         """
         cells = low_res_hw > threshold
-        rows = _span(self.rows[:, _span(cells, 1)], 1)
-        columns = _span(self.columns[:, _span(cells, 0)], 1)
-        y, x = _span(self.rows[rows], 0), _span(self.columns[columns], 0)
-        logits = self.rows[rows, y] @ low_res_hw[y, x] @ self.columns[columns, x].T
-        return rows, columns, np.asarray(logits, np.float32)
+        return _span(self.rows[:, _span(cells, 1)], 1), _span(self.columns[:, _span(cells, 0)], 1)
+
+    def logits(self, low_res_hw: F32, rows: slice, columns: slice) -> F32:
+        """The full-size logits of a window."""
+        height, width = low_res_hw.shape
+        y, x = _span(self.rows[rows, :height], 0), _span(self.columns[columns, :width], 0)
+        return np.asarray(self.rows[rows, y] @ (low_res_hw[y, x] @ self.columns[columns, x].T), np.float32)
 
 
 def _bilinear(source: int, target: int) -> F32:

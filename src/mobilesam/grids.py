@@ -45,3 +45,20 @@ def crop_boxes(image_hw: HW, layers: int, overlap_ratio: float) -> list[tuple[Cr
         tops = [int((crop_h - overlap) * i) for i in range(count)]
         boxes += [((x, y, min(x + crop_w, width), min(y + crop_h, height)), layer) for x, y in product(lefts, tops)]
     return boxes
+
+
+def tile_boxes(image_hw: HW, side: int, overlap_ratio: float) -> list[Crop]:
+    """Windows of `side` x `side` pixels that cover an image, row by row.
+
+    Neighbours overlap by at least `overlap_ratio` of a side and are evenly spread, so none lies outside.
+
+    >>> tile_boxes((100, 250), 100, 0.2)
+    [(0, 0, 100, 100), (75, 0, 175, 100), (150, 0, 250, 100)]
+    """
+    step = max(1, int(side * (1 - overlap_ratio)))
+    starts = []
+    for length in image_hw:
+        count = 1 + max(0, -(-(length - side) // step))
+        starts.append([round(i * (length - side) / (count - 1)) if count > 1 else 0 for i in range(count)])
+    height, width = image_hw
+    return [(x, y, min(x + side, width), min(y + side, height)) for y, x in product(*starts)]

@@ -17,16 +17,19 @@ How other kinds of pixels become RGB:
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from . import settings
 from .errors import ImageError, ImageTooLargeError, SourceNotFoundError
 from .geometry import Letterbox
-from .types import F32, U8, AnyArray
+from .types import F32, HW, U8, AnyArray
 
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
@@ -63,6 +66,78 @@ def to_rgb(source: ImageLike, *, max_pixels: int | None = None) -> U8:
     )
 
 
+@dataclass(frozen=True)
+class Windows:
+    """A picture that is read part by part, each by the rules of this module; ranges are the whole picture's."""
+
+    hw: HW
+    read: Callable[[tuple[int, int, int, int]], U8]
+    """Pixels x1, y1, x2, y2 (the last two exclusive) -> RGB (h, w, 3) uint8."""
+    overview: Callable[[int], U8]
+    """Every k-th pixel each way, or the means of k x k, as RGB uint8."""
+
+
+def open_windows(source: ImageLike) -> Windows:
+    """The picture for reading part by part: no array of the whole is made. Limits and errors are `to_rgb`'s.
+
+    >>> open_windows(np.zeros((40, 60), np.uint16)).read((0, 0, 20, 10)).shape
+    (10, 20, 3)
+    """
+    limit = settings.max_pixels()
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        with _file_errors(path):
+            _check_bytes(path.stat().st_size, str(path))
+            with _picture_errors(str(path)), path.open("rb") as file:
+                return _windows_of_pillow(_opened(file), str(path), limit)  # decoded before the file is closed
+    if isinstance(source, Image.Image):
+        return _windows_of_pillow(source, "the PIL image", limit)
+    if isinstance(source, np.ndarray) or hasattr(source, "__array__"):
+        array = np.asarray(source)
+        _check_array(array)
+        _check_pixels(array.shape[0], array.shape[1], limit, "The array")
+        return _windows_of_array(array)
+    return _windows_of_array(to_rgb(source))
+
+
+def _windows_of_pillow(image: Image.Image, what: str, limit: int) -> Windows:
+    _check_pixels(image.height, image.width, limit, what)
+    image.load()
+    upright = _upright(image)
+    if upright.mode in DEEP_MODES or upright.mode.startswith("I;16"):
+        low, high = upright.getextrema()
+        span = float(low), float(high)  # type: ignore[arg-type]  # one band, so numbers
+
+        def convert(part: Image.Image) -> U8:
+            return _rgb_of_array(np.asarray(part), span)
+
+        return Windows(
+            upright.size[::-1], lambda box: convert(upright.crop(box)), lambda k: convert(_thinned(upright, k))
+        )
+    return Windows(
+        upright.size[::-1], lambda box: _rgb_of_pillow(upright.crop(box)), lambda k: _rgb_of_pillow(upright.reduce(k))
+    )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture as its EXIF orientation wants it; the very same one, not a copy, where that is as it is."""
+    return image if image.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
+
+
+def _thinned(image: Image.Image, k: int) -> Image.Image:
+    """Every k-th pixel: Pillow takes no means of its modes with more than 8 bits."""
+    return image.resize((-(-image.width // k), -(-image.height // k)), Image.Resampling.NEAREST)
+
+
+def _windows_of_array(array: AnyArray) -> Windows:
+    span = _span(array)
+    return Windows(
+        (array.shape[0], array.shape[1]),
+        lambda box: _rgb_of_array(array[box[1] : box[3], box[0] : box[2]], span),
+        lambda k: _rgb_of_array(array[::k, ::k], span),
+    )
+
+
 def to_tensor(image_rgb: U8, letterbox: Letterbox) -> F32:
     """The encoder's input (1, 3, S, S): resized, normalised, then padded with zeros right and below.
 
@@ -80,12 +155,19 @@ def to_tensor(image_rgb: U8, letterbox: Letterbox) -> F32:
 
 
 def _from_file(path: Path, limit: int) -> U8:
-    try:
-        if path.is_dir():
-            raise ImageError(f"{path} is a folder; pass a picture in it, or use predict, which takes folders.")
+    with _file_errors(path):
         size = path.stat().st_size
         _check_bytes(size, str(path))
         return _from_bytes(path.read_bytes(), str(path), limit)
+
+
+@contextmanager
+def _file_errors(path: Path) -> Iterator[None]:
+    """What can go wrong with a path, as our errors."""
+    try:
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder; pass a picture in it, or use predict, which takes folders.")
+        yield
     except FileNotFoundError as error:
         raise SourceNotFoundError(f"No file {str(path)!r}. Check the path.") from error
     except (OSError, ValueError) as error:
@@ -123,9 +205,15 @@ def _from_bytes(data: bytes, what: str, limit: int) -> U8:
     _check_bytes(len(data), what)
     if not data:
         raise ImageError(f"{what} is empty (0 bytes); pass a picture.")
+    with _picture_errors(what), _opened(io.BytesIO(data)) as image:
+        return _from_pillow(image, what, limit)
+
+
+@contextmanager
+def _picture_errors(what: str) -> Iterator[None]:
+    """What can go wrong with a picture's bytes, as our errors."""
     try:
-        with _opened(data) as image:
-            return _from_pillow(image, what, limit)
+        yield
     except UnidentifiedImageError as error:
         raise ImageError(f"{what} isn't a picture of a known format (JPEG, PNG, WebP, TIFF, ...).") from error
     except Image.DecompressionBombError as error:
@@ -133,19 +221,19 @@ def _from_bytes(data: bytes, what: str, limit: int) -> U8:
             f"{what} has too many pixels for Pillow: {error} Raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
         ) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
-        if isinstance(error, ImageError):
+        if isinstance(error, (ImageError, FileNotFoundError)):
             raise
         raise ImageError(f"{what} is a damaged or truncated picture ({error}). Get it again.") from error
 
 
-def _opened(data: bytes) -> Image.Image:
+def _opened(file: BinaryIO) -> Image.Image:
     """Pillow's image, not yet decoded.
 
     Pillow warns above a limit of its own, which is global, and refuses above twice that; ours is checked
     before decoding. A warning that a program turned into an error is raised as the refusal it would be.
     """
     try:
-        return Image.open(io.BytesIO(data))
+        return Image.open(file)
     except Image.DecompressionBombWarning as warning:
         raise Image.DecompressionBombError(str(warning)) from warning
 
@@ -156,9 +244,13 @@ def _from_pillow(image: Image.Image, what: str, limit: int) -> U8:
         image.load()
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(f"{what} is a damaged or truncated picture ({error}). Get it again.") from error
-    upright = ImageOps.exif_transpose(image)
+    upright = _upright(image)
     if upright.mode in DEEP_MODES or upright.mode.startswith("I;16"):
         return _from_array(np.asarray(upright), limit)
+    return _rgb_of_pillow(upright)
+
+
+def _rgb_of_pillow(upright: Image.Image) -> U8:
     if upright.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in upright.info:
         white = Image.new("RGBA", upright.size, "white")
         upright = Image.alpha_composite(white, upright.convert("RGBA"))
@@ -169,7 +261,11 @@ def _from_array(array: AnyArray, limit: int) -> U8:
     _check_array(array)
     height, width = array.shape[:2]
     _check_pixels(height, width, limit, "The array")
-    pixels = _to_8_bits(array if array.ndim == 3 else array[..., None])
+    return _rgb_of_array(array, _span(array))
+
+
+def _rgb_of_array(array: AnyArray, span: tuple[float, float]) -> U8:
+    pixels = _to_8_bits(array if array.ndim == 3 else array[..., None], *span)
     channels = pixels.shape[2]
     if channels in (2, 4):
         pixels = _over_white(pixels)
@@ -193,17 +289,19 @@ def _check_array(array: AnyArray) -> None:
         raise ImageError("The image array holds NaN or infinite values; replace them first.")
 
 
-def _to_8_bits(array: AnyArray) -> U8:
+def _span(array: AnyArray) -> tuple[float, float]:
+    """The values that become 0 and 255."""
+    if array.dtype == np.uint8:
+        return 0.0, 255.0
+    low, high = float(array.min()), float(array.max())
+    return (0.0, 1.0) if array.dtype.kind in "bf" and low >= 0 and high <= 1 else (low, high)
+
+
+def _to_8_bits(array: AnyArray, low: float, high: float) -> U8:
     if array.dtype == np.uint8:
         return array
-    if array.dtype == np.bool_:
-        return array * np.uint8(255)
-    values = array.astype(np.float64)
-    low, high = float(values.min()), float(values.max())
-    if array.dtype.kind == "f" and low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
     scale = 255 / (high - low) if high > low else 0.0
-    return np.asarray(np.round((values - low) * scale), np.uint8)
+    return np.asarray(np.round((array.astype(np.float64) - low) * scale), np.uint8)
 
 
 def _over_white(pixels: U8) -> U8:

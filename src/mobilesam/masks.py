@@ -51,6 +51,38 @@ def rle_encode(mask: Bool) -> dict[str, Any]:
     return {"size": [int(side) for side in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
 
 
+def rle_counts(inside: Bool, corner: tuple[int, int], hw: HW) -> list[int]:
+    """COCO's plain run lengths of a mask of size `hw` that is set only in a window at `corner` (x, y).
+
+    The full-size mask is never made. The first run is of zeros.
+
+    >>> rle_counts(np.array([[True], [True]]), (1, 0), (2, 3))
+    [2, 2, 2]
+    """
+    (x, y), (height, width) = corner, hw
+    # A run starts and ends inside its column; positions count down the columns of the whole mask.
+    edges = np.diff(np.pad(inside.T.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    columns, rows = np.nonzero(edges)
+    positions = (x + columns) * height + y + rows
+    starts, ends = positions[0::2], positions[1::2]
+    apart = starts[1:] != ends[:-1]  # a run down to a column's end goes on at the top of the next
+    runs = np.stack([starts[np.r_[True, apart][: len(starts)]], ends[np.r_[apart, True][: len(ends)]]], axis=1)
+    counts = np.diff(np.concatenate([[0], runs.reshape(-1), [height * width]])).tolist()
+    return [int(count) for count in (counts[:-1] if counts[-1] == 0 else counts)]
+
+
+def rle_compress(counts: Sequence[int], hw: HW) -> dict[str, Any]:
+    """COCO's compressed run lengths of plain ones.
+
+    >>> rle_compress([2, 2, 2], (2, 3)) == rle_encode(np.array([[False, True, False]] * 2))
+    True
+    """
+    from pycocotools import mask as coco
+
+    encoded = coco.frPyObjects({"size": list(hw), "counts": list(counts)}, *hw)
+    return {"size": list(hw), "counts": encoded["counts"].decode("ascii")}
+
+
 def rle_decode(rle: Mapping[str, Any]) -> Bool:
     """The mask (H, W) of COCO run lengths, compressed (str or bytes) or plain (a list of counts).
 
@@ -77,7 +109,7 @@ class Polygon:
 
 
 def polygons_of(mask: Bool, *, tolerance: float = 0.0) -> list[Polygon]:
-    """The mask's regions as polygons along the edges of its pixels, largest bounding first by row.
+    """The mask's regions as polygons along the edges of its pixels, in no particular order.
 
     With `tolerance` 0 they describe the mask exactly (`rasterize` gives it back); otherwise outlines are
     simplified and stay within that many pixels (Douglas-Peucker).
@@ -96,12 +128,12 @@ def polygons_of(mask: Bool, *, tolerance: float = 0.0) -> list[Polygon]:
         return []
     offset = np.array([x1, y1], np.float32)
     outlines = [_outline(c, tolerance) + offset for c in contours]
-    parents = hierarchy.reshape(-1, 4)[:, 3]
-    regions = [i for i, parent in enumerate(parents) if parent < 0 and len(outlines[i]) >= 3]
-    return [
-        Polygon(outlines[i], tuple(outlines[j] for j in np.flatnonzero(parents == i) if len(outlines[j]) >= 3))
-        for i in regions
-    ]
+    parents = hierarchy.reshape(-1, 4)[:, 3].tolist()
+    holes: dict[int, list[F32]] = {i: [] for i, parent in enumerate(parents) if parent < 0 and len(outlines[i]) >= 3}
+    for outline, parent in zip(outlines, parents, strict=True):
+        if parent in holes and len(outline) >= 3:
+            holes[parent].append(outline)
+    return [Polygon(outlines[i], tuple(inner)) for i, inner in holes.items()]
 
 
 def _outline(contour: AnyArray, tolerance: float) -> F32:
@@ -121,20 +153,42 @@ def rasterize(polygons: Sequence[Polygon], hw: HW) -> Bool:
     height, width = hw
     crossings = np.zeros((height, width + 1), np.int32)
     for ring in (ring for polygon in polygons for ring in (polygon.exterior, *polygon.holes)):
-        for (xa, ya), (xb, yb) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
-            low, high = sorted((float(ya), float(yb)))
-            rows = np.arange(max(0, np.ceil(low - 0.5)), min(height, np.ceil(high - 0.5)), dtype=int)
-            if len(rows):
-                x = xa + (rows + 0.5 - ya) * (xb - xa) / (yb - ya)
-                cols = np.clip(np.ceil(x - 0.5), 0, width).astype(int)
-                crossings[rows, cols] += 1
+        start, end = np.asarray(ring, np.float64), np.roll(np.asarray(ring, np.float64), -1, axis=0)
+        low, high = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
+        first = np.clip(np.ceil(low - 0.5), 0, height).astype(int)
+        count = np.clip(np.ceil(high - 0.5), 0, height).astype(int) - first  # rows whose centres the edge passes
+        edge = np.repeat(np.arange(len(start)), count)
+        rows = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
+        (xa, ya), (xb, yb) = start[edge].T, end[edge].T
+        x = xa + (rows + 0.5 - ya) * (xb - xa) / (yb - ya)
+        np.add.at(crossings, (rows, np.clip(np.ceil(x - 0.5), 0, width).astype(int)), 1)
     return np.asarray(np.cumsum(crossings, axis=1)[:, :width] % 2 == 1)
 
 
+def one_ring(rings: Sequence[F32]) -> F32:
+    """Outlines and holes as one closed line (K, 2), for formats that know no holes and no second region.
+
+    Each ring is entered and left over the same straight bridge, which encloses nothing. Rings that turn
+    against each other, as `polygons_of` gives outlines and holes, keep their holes under both fill rules.
+
+    >>> one_ring([np.array([[0, 0], [0, 1], [1, 1]]), np.array([[2, 2], [2, 3], [3, 3]])]).tolist()
+    [[0, 0], [0, 1], [1, 1], [2, 2], [2, 3], [3, 3], [2, 2], [1, 1]]
+    """
+    ring = rings[0]
+    for other in rings[1:]:
+        # The nearest pair among at most 200 points of each: bridges needn't be the shortest, only short.
+        steps = [-(-len(points) // 200) for points in (ring, other)]
+        near, far = ring[:: steps[0]].astype(np.float64), other[:: steps[1]].astype(np.float64)
+        place = int(((near[:, None] - far[None]) ** 2).sum(axis=-1).argmin())
+        i, j = place // len(far) * steps[0], place % len(far) * steps[1]
+        ring = np.concatenate([ring[: i + 1], other[j:], other[: j + 1], ring[i:]])
+    return ring
+
+
 def coco_polygons(polygons: Sequence[Polygon]) -> list[list[float]]:
-    """COCO's form: each outline as [x, y, x, y, ...]. It can't say holes: they are lost.
+    """COCO's form: each region as [x, y, x, y, ...], its holes joined to the outline by bridges.
 
     >>> coco_polygons(polygons_of(np.ones((1, 1), bool)))
     [[0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0]]
     """
-    return [polygon.exterior.reshape(-1).tolist() for polygon in polygons]
+    return [one_ring([polygon.exterior, *polygon.holes]).reshape(-1).tolist() for polygon in polygons]

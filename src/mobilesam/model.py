@@ -13,7 +13,8 @@ from .catalog import locate
 from .catalog.models import DEFAULT
 from .embedding import Embedding
 from .errors import InputError
-from .everything import EverythingConfig, segment
+from .everything import EverythingConfig, Progress, found, segment, segment_tiles
+from .image import open_windows
 from .predictor import Predictor
 from .results import Results
 from .scene import OUTPUT_MODES, OutputMode, Scene
@@ -21,7 +22,7 @@ from .sources import Picture, is_many, list_pictures
 from .types import Multimask, Precision
 
 if TYPE_CHECKING:
-    from .catalog.download import Progress
+    from .catalog.download import Progress as DownloadProgress
 
 
 class SAM:
@@ -51,7 +52,7 @@ class SAM:
         device: str = "auto",
         precision: Precision = "auto",
         threads: int | None = None,
-        progress: Progress | None = None,
+        progress: DownloadProgress | None = None,
     ) -> None:
         checkpoint = Checkpoint(locate(model, progress=progress))
         backend = backends.load(checkpoint, runtime=runtime, device=device, precision=precision, threads=threads)
@@ -108,28 +109,81 @@ class SAM:
         source: Any,
         *,
         output_mode: OutputMode = "binary_mask",
+        progress: Progress | None = None,
         allow_urls: bool = False,
         **config: Any,
     ) -> Any:
         """All objects of a photo: a Scene, whose items are Meta's records; a list of them for many photos.
 
         `source` is what `predict` takes. `output_mode` is what a record's segmentation is: "binary_mask",
-        "coco_rle" or "uncompressed_rle". Further arguments are those of `EverythingConfig`, which are
-        Meta's: points_per_side, pred_iou_thresh, stability_score_thresh, crop_n_layers, ...
-        The result is that of Meta's automatic mask generator, up to ties.
+        "coco_rle" or "uncompressed_rle". `progress` is called with the clicks (or tiles) done and in all.
+        Further arguments are those of `EverythingConfig`: Meta's (points_per_side, pred_iou_thresh,
+        stability_score_thresh, crop_n_layers, ...), and quality ("fast", or "exact" for the result of
+        Meta's automatic mask generator up to ties), overlap, max_masks, tiles.
 
         Raises InputError for an argument that doesn't exist or fit, SourceNotFoundError, ImageError.
+
+        >>> sam = SAM()
+        >>> scene = sam.everything("examples/coffee.png", points_per_side=8)
+        >>> scene[0]["segmentation"].shape
+        (400, 600)
         """
         chosen = _config(config)
         if output_mode not in OUTPUT_MODES:
             raise InputError(f"output_mode must be one of {', '.join(OUTPUT_MODES)}, got {output_mode!r}.")
-        scenes = [self._everything(item, chosen, output_mode) for item in _items(source, allow_urls)]
+        scenes = [self._everything(item, chosen, output_mode, progress) for item in _items(source, allow_urls)]
         return scenes if is_many(source) else scenes[0]
 
-    def _everything(self, item: Embedding | Picture, config: EverythingConfig, mode: OutputMode) -> Scene:
+    def iter_everything(
+        self, source: Any, *, output_mode: OutputMode = "binary_mask", **config: Any
+    ) -> Iterator[dict[str, Any]]:
+        """`everything` on one photo while it works: each mask's record as soon as it is found.
+
+        No two of them are near-duplicates, but which of two stays is decided by which came first; `everything`
+        knows them all and keeps the better one. overlap, max_masks, tiles and cleaning need all masks too.
+
+        Raises InputError for these, and as `everything`.
+
+        >>> sam = SAM()
+        >>> first = next(sam.iter_everything("examples/coffee.png", points_per_side=8))
+        >>> first["predicted_iou"] > 0.88
+        True
+        """
+        chosen = _config(config)
+        at_the_end = ("overlap", "max_masks", "tiles", "min_mask_region_area")
+        if late := [name for name in at_the_end if getattr(chosen, name) != getattr(EverythingConfig, name)]:
+            raise InputError(f"{late[0]} needs all masks at once; use everything().")
+        (item,) = _items(source, allow_urls=False)
         embedding = item if isinstance(item, Embedding) else self._embed(item)
-        candidates = segment(self.predictor, embedding, config)
-        return Scene(candidates, embedding.image_hw, embedding.image, embedding.name, embedding.path, mode)
+        for candidate in found(self.predictor, embedding, chosen):
+            yield Scene([candidate], embedding.image_hw, output_mode=output_mode)[0]
+
+    def _everything(
+        self,
+        item: Embedding | Picture,
+        config: EverythingConfig,
+        mode: OutputMode,
+        progress: Progress | None,
+    ) -> Scene:
+        if config.tiles is not None:
+            return self._tiled(item, config, mode, progress)
+        embedding = item if isinstance(item, Embedding) else self._embed(item)
+        masks = segment(self.predictor, embedding, config, progress)
+        name, path = embedding.name, embedding.path
+        return Scene(masks, embedding.image_hw, embedding.image, name, path, mode, config.overlap)
+
+    def _tiled(
+        self, item: Embedding | Picture, config: EverythingConfig, mode: OutputMode, progress: Progress | None
+    ) -> Scene:
+        """The scene doesn't keep the photo: as one array it may be larger than all the rest."""
+        if isinstance(item, Embedding):
+            if item.image is None:
+                raise InputError("tiles needs the photo, and this embedding was made without; pass the photo.")
+            windows = open_windows(item.image)
+        else:
+            windows = item.windows()
+        masks = segment_tiles(self.predictor, windows, config, progress)
+        return Scene(masks, windows.hw, None, item.name, item.path, mode, config.overlap)
 
     def _embed(self, picture: Picture) -> Embedding:
         return self.predictor.embed(picture.load(), name=picture.name, path=picture.path)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,13 +19,16 @@ from .prompts import Prompt
 from .results import Results
 from .types import F32, U8, Int, Multimask
 
-BATCH = 16
+T = TypeVar("T")
+BATCH = 8
 """Prompts decoded at once: larger batches are no faster on a CPU and leave its cache."""
 MULTIMASK = (False, True, "best")
 
 
 class Predictor:
     """A backend and nothing else: no state changes between calls, so threads may share it."""
+
+    batch = BATCH
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -69,25 +75,66 @@ class Predictor:
             name=embedding.name,
         )
 
+    def clicked(self, features_bchw: F32, coords_n2: F32, batch: int = BATCH) -> Iterator[tuple[int, F32, F32]]:
+        """Single clicks, in the model's pixels, batch by batch: the first one's number, logits, predicted IoU.
+
+        `features_bchw` may be a smaller map than the encoder's, see `Backend.decode`. Every batch has the
+        same size, so that a runtime needs one shape; what fills the last one up is cut off.
+        """
+        starts = range(0, len(coords_n2), batch)
+
+        def decode(start: int) -> tuple[F32, F32]:
+            part = coords_n2[start : start + batch]
+            coords_bn2 = np.zeros((batch, 2, 2), np.float32)  # the second token is SAM's padding point
+            coords_bn2[: len(part), 0] = part
+            labels_bn = np.tile(np.array([1, -1], np.float32), (batch, 1))
+            logits_bmhw, iou_bm = self.backend.decode(features_bchw, coords_bn2, labels_bn)
+            return logits_bmhw[: len(part)], iou_bm[: len(part)]
+
+        for start, (logits_bmhw, iou_bm) in zip(starts, self._each(decode, starts), strict=True):
+            yield start, logits_bmhw, iou_bm
+
     def decoded(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Iterator[tuple[Int, tuple[F32, F32]]]:
         """Indices of some prompts, and the decoder's answer to them: logits (b, 4, ...) and predicted IoU (b, 4).
 
         Prompts of equal length go together: padding them to one length would change their masks.
         """
-        for index in _groups(prompts, embedding.letterbox):
-            tokens = [prompts[i].tokens(embedding.letterbox) for i in index]
-            coords_bn2, labels_bn = np.stack([t[0] for t in tokens]), np.stack([t[1] for t in tokens])
+        tokens = [prompt.tokens(embedding.letterbox) for prompt in prompts]
+        kinds = [(len(labels), prompt.mask_hw is not None) for prompt, (_, labels) in zip(prompts, tokens, strict=True)]
+        groups = list(_groups(kinds))
+
+        def decode(index: Int) -> tuple[F32, F32]:
+            coords_bn2, labels_bn = (np.stack([tokens[i][part] for i in index]) for part in (0, 1))
             masks = [mask for i in index if (mask := prompts[i].mask_hw) is not None]
             mask_b1hw = np.stack(masks)[:, None] if masks else None
-            yield index, self.backend.decode(embedding.features_bchw, coords_bn2, labels_bn, mask_b1hw)
+            return self.backend.decode(embedding.features_bchw, coords_bn2, labels_bn, mask_b1hw)
+
+        yield from zip(groups, self._each(decode, groups), strict=True)
+
+    def _each(self, decode: Callable[[T], tuple[F32, F32]], calls: Sequence[T]) -> Iterator[tuple[F32, F32]]:
+        """The answers in order, as many calls at a time as the backend likes, and one more than is waited for."""
+        streams = min(self.backend.info.streams, len(calls))
+        if streams <= 1:
+            yield from map(decode, calls)
+            return
+        with ThreadPoolExecutor(streams, thread_name_prefix="mobilesam-decode") as pool:
+            running: deque[Future[tuple[F32, F32]]] = deque()
+            try:
+                for call in calls:
+                    running.append(pool.submit(decode, call))
+                    if len(running) > streams:
+                        yield running.popleft().result()
+                while running:
+                    yield running.popleft().result()
+            finally:  # whoever stops listening doesn't wait for the rest
+                pool.shutdown(cancel_futures=True)
 
 
-def _groups(prompts: Sequence[Prompt], letterbox: Letterbox) -> Iterator[Int]:
-    """Indices of prompts with equally many tokens and alike in having a mask, at most `BATCH` at a time."""
+def _groups(kinds: Sequence[tuple[int, bool]]) -> Iterator[Int]:
+    """Indices of prompts of one kind (number of tokens, whether with a mask), at most `BATCH` at a time."""
     alike: dict[tuple[int, bool], list[int]] = {}
-    for i, prompt in enumerate(prompts):
-        key = (len(prompt.tokens(letterbox)[1]), prompt.mask_hw is not None)
-        alike.setdefault(key, []).append(i)
+    for i, kind in enumerate(kinds):
+        alike.setdefault(kind, []).append(i)
     for members in alike.values():
         for start in range(0, len(members), BATCH):
             yield np.array(members[start : start + BATCH])

@@ -85,7 +85,8 @@ class Results:
         height, width = self.orig_shape
         scores = ", ".join(f"{score:.2f}" for score in self.iou[:8])
         more = ", ..." if len(self) > 8 else ""
-        return f"Results(name={self.name!r}, {len(self)} masks of {height}x{width}, iou=[{scores}{more}])"
+        count = f"{len(self)} mask{'s' * (len(self) != 1)}"
+        return f"Results(name={self.name!r}, {count} of {height}x{width}, iou=[{scores}{more}])"
 
     def best(self) -> Results:
         """For each prompt, in order, its mask with the highest predicted IoU."""

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from . import plot
+from . import formats, plot
 from .errors import InputError
-from .everything import Candidate
-from .files import PICTURES, kind_of, write_picture, write_text
-from .masks import rle_encode
-from .types import F32, HW, U8, Bool, Int
+from .everything import Candidate, Overlap
+from .files import PICTURES, atomic_folder, kind_of, write_picture, write_text
+from .masks import rle_counts
+from .types import F32, HW, U8, AnyArray, Bool, Int, Labels
 
 OutputMode = Literal["binary_mask", "coco_rle", "uncompressed_rle"]
 OUTPUT_MODES = ("binary_mask", "coco_rle", "uncompressed_rle")
-SUFFIXES = {"overlay": PICTURES, "labels": (".png",), "json": (".json",)}
+SUFFIXES = {
+    "overlay": PICTURES,
+    "json": (".json",),
+    "labels": (".png",),
+    "masks": ("",),
+    "coco": (".json",),
+    "coco-polygons": (".json",),
+    "yolo": (".txt",),
+    "labelme": (".json",),
+    "geojson": (".geojson", ".json"),
+}
+"""What a scene can be saved as; without a kind the first one that has the suffix is written."""
+MOST_LABELS = 65535
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,7 +40,8 @@ class Scene(Sequence[dict[str, Any]]):
     """N masks of one photo, the model's best first; as a sequence, Meta's records.
 
     A record has Meta's keys: segmentation (by `output_mode`), area, bbox (x, y, width, height, with
-    inclusive ends as Meta counts), predicted_iou, point_coords, stability_score, crop_box.
+    inclusive ends as Meta counts), predicted_iou, point_coords, stability_score, crop_box. With
+    overlap="hierarchy" it has two more: id, and parent_id (None for a mask that lies in no other).
     """
 
     candidates: list[Candidate]
@@ -37,6 +50,7 @@ class Scene(Sequence[dict[str, Any]]):
     name: str = "image0"
     path: Path | None = None
     output_mode: OutputMode = "binary_mask"
+    overlap: Overlap = "all"
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -44,23 +58,22 @@ class Scene(Sequence[dict[str, Any]]):
     def __getitem__(self, index: Any) -> Any:
         """The record of one mask, or the records of a slice."""
         if isinstance(index, slice):
-            return [self._record(candidate) for candidate in self.candidates[index]]
-        return self._record(self.candidates[index])
+            return [self.record(i) for i in range(len(self))[index]]
+        return self.record(range(len(self))[index])
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (self._record(candidate) for candidate in self.candidates)
+        return (self.record(i) for i in range(len(self)))
 
     def __repr__(self) -> str:
         height, width = self.image_hw
-        return f"Scene(name={self.name!r}, {len(self)} masks of {height}x{width})"
+        return f"Scene(name={self.name!r}, {len(self)} mask{'s' * (len(self) != 1)} of {height}x{width})"
 
     @cached_property
     def masks(self) -> Bool:
         """All masks (N, H, W); each is kept in its own window until this is asked for."""
         masks = np.zeros((len(self), *self.image_hw), bool)
-        for mask, candidate in zip(masks, self.candidates, strict=True):
-            x1, y1, x2, y2 = candidate.window
-            mask[y1:y2, x1:x2] = candidate.inside
+        for i, candidate in enumerate(self.candidates):
+            masks[i] = candidate.mask(self.image_hw)
         return masks
 
     @property
@@ -73,13 +86,22 @@ class Scene(Sequence[dict[str, Any]]):
         """Boxes (N, 4) of the masks, xyxy pixel edges, as in Results."""
         return np.array([candidate.window for candidate in self.candidates], np.float32).reshape(-1, 4)
 
-    def label_map(self) -> Int:
+    def label_map(self) -> Labels:
         """Each pixel's mask (H, W): 0 for none, i + 1 for mask i; where masks overlap, the smallest."""
-        labels = np.zeros(self.image_hw, np.int64)
+        labels = np.zeros(self.image_hw, np.int32)
         for i in np.argsort(-self.areas, kind="stable"):
             x1, y1, x2, y2 = self.candidates[i].window
             labels[y1:y2, x1:x2][self.candidates[i].inside] = i + 1
         return labels
+
+    def with_photo(self, image: U8) -> Scene:
+        """This scene with the photo (H, W, 3) that it was made without, for overlays.
+
+        Raises InputError where the size is another.
+        """
+        if image.shape[:2] != self.image_hw:
+            raise InputError(f"The photo is {image.shape[:2]}, the scene {self.image_hw} (height, width).")
+        return replace(self, image=image)
 
     def plot(self, *, alpha: float = 0.5) -> U8:
         """The photo with every mask in its colour, small ones over large ones (H, W, 3).
@@ -87,7 +109,9 @@ class Scene(Sequence[dict[str, Any]]):
         Raises InputError where there is no photo.
         """
         if self.image is None:
-            raise InputError("This scene has no photo (its embedding was made without); use masks instead.")
+            raise InputError(
+                "This scene has no photo (made by tiles, or from an embedding without); add it by with_photo()."
+            )
         labels = self.label_map()
         colours = np.array([(0, 0, 0), *(plot.colour(i) for i in range(len(self)))], np.float32)
         mixed = np.round(self.image * (1 - alpha) + colours[labels] * alpha)
@@ -100,31 +124,46 @@ class Scene(Sequence[dict[str, Any]]):
     def to_json(self, *, indent: int | None = None) -> str:
         """One JSON object: name, path, height, width, and the records with COCO run lengths."""
         height, width = self.image_hw
-        records = [self._record(candidate, "coco_rle") for candidate in self.candidates]
+        records = [self.record(i, "coco_rle") for i in range(len(self))]
         path = str(self.path) if self.path else None
         document = {"name": self.name, "path": path, "height": height, "width": width, "masks": records}
         return json.dumps(document, indent=indent)
 
     def save(self, path: str | Path, kind: str | None = None) -> Path:
-        """Write "overlay", "labels" (a 16-bit PNG of `label_map`) or "json"; returns the path.
+        """Write one of `SUFFIXES`' kinds; returns the path.
 
-        Without `kind` a .json name gets JSON, any other the overlay. Written atomically.
+        "overlay" is `plot`, "labels" `label_map` as a 16-bit PNG, "masks" a folder with one PNG a mask (0 and
+        255), and mobilesam.formats describes the others. Written atomically. Without `kind` the suffix
+        decides: .json JSON, .txt YOLO, .geojson GeoJSON, none a folder of masks, any other the overlay.
         Raises InputError for a kind or suffix that doesn't fit, OutputError where it can't be written.
         """
         target = Path(path)
         kind = kind_of(target, kind, SUFFIXES)
         if kind == "json":
             write_text(target, self.to_json(indent=2))
+        elif kind in formats.DOCUMENTS:
+            document = formats.DOCUMENTS[kind](self)
+            write_text(target, document if isinstance(document, str) else json.dumps(document))
+        elif kind == "masks":
+            with atomic_folder(target) as part:
+                for i, candidate in enumerate(self.candidates):
+                    write_picture(part / f"{i:05d}.png", candidate.mask(self.image_hw) * np.uint8(255))
         else:
-            write_picture(target, self.plot() if kind == "overlay" else self.label_map().astype(np.uint16))
+            write_picture(target, self.plot() if kind == "overlay" else self._labels_16())
         return target
 
-    def _record(self, candidate: Candidate, mode: OutputMode | None = None) -> dict[str, Any]:
-        mask = candidate.mask(self.image_hw)
+    def _labels_16(self) -> AnyArray:
+        if len(self) > MOST_LABELS:
+            raise InputError(f"A 16-bit label map holds {MOST_LABELS} masks, this scene has {len(self)}; save as json.")
+        return self.label_map().astype(np.uint16)
+
+    def record(self, index: int, mode: OutputMode | None = None) -> dict[str, Any]:
+        """Meta's record of one mask, its segmentation by `mode` or by the scene's own output_mode."""
+        candidate = self.candidates[index]
         x1, y1, x2, y2 = candidate.box
         left, top, right, bottom = candidate.crop
-        return {
-            "segmentation": _segmentation(mask, mode or self.output_mode),
+        record = {
+            "segmentation": self._segmentation(candidate, mode or self.output_mode),
             "area": candidate.area,
             "bbox": [x1, y1, x2 - x1, y2 - y1],
             "predicted_iou": candidate.predicted_iou,
@@ -132,15 +171,12 @@ class Scene(Sequence[dict[str, Any]]):
             "stability_score": candidate.stability_score,
             "crop_box": [left, top, right - left, bottom - top],
         }
+        return {**record, "id": index, "parent_id": candidate.parent} if self.overlap == "hierarchy" else record
 
-
-def _segmentation(mask: Bool, mode: OutputMode) -> Any:
-    if mode == "binary_mask":
-        return mask
-    if mode == "coco_rle":
-        return rle_encode(mask)
-    column_order = mask.T.reshape(-1)
-    changes = np.flatnonzero(np.diff(column_order)) + 1
-    edges = np.concatenate([[0], changes, [column_order.size]])
-    counts = np.diff(edges).tolist()
-    return {"size": list(mask.shape), "counts": [0, *counts] if column_order[0] else counts}
+    def _segmentation(self, candidate: Candidate, mode: OutputMode) -> Any:
+        if mode == "binary_mask":
+            return candidate.mask(self.image_hw)
+        if mode == "coco_rle":
+            return formats.rle(candidate, self.image_hw)
+        counts = rle_counts(candidate.inside, candidate.window[:2], self.image_hw)
+        return {"size": list(self.image_hw), "counts": counts}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from . import settings
 from .errors import InputError, SourceNotFoundError
-from .image import to_rgb
+from .image import Windows, open_windows, to_rgb
 from .types import U8
 
 IMAGE_SUFFIXES = frozenset(
@@ -29,6 +29,12 @@ class Picture:
     path: Path | None
     load: Callable[[], U8]
     """Decodes it: RGB (H, W, 3) uint8. Raises ImageError and SourceNotFoundError."""
+    source: Any = None
+    """What it was made from, where that can be read part by part too."""
+
+    def windows(self) -> Windows:
+        """The picture for reading part by part. Raises as `load`."""
+        return open_windows(self.load() if self.source is None else self.source)
 
 
 def list_pictures(source: Any, *, allow_urls: bool = False) -> list[Picture]:
@@ -40,10 +46,7 @@ def list_pictures(source: Any, *, allow_urls: bool = False) -> list[Picture]:
     Raises SourceNotFoundError for a folder or glob without pictures, InputError for an address.
     """
     pictures = list(_walk(source, allow_urls))
-    return [
-        picture if picture.name else Picture(f"image{i}", picture.path, picture.load)
-        for i, picture in enumerate(pictures)
-    ]
+    return [picture if picture.name else replace(picture, name=f"image{i}") for i, picture in enumerate(pictures)]
 
 
 def is_many(source: Any) -> bool:
@@ -65,13 +68,13 @@ def _walk(source: Any, allow_urls: bool) -> Iterator[Picture]:
             yield from _walk(item, allow_urls)
     elif isinstance(source, np.ndarray) and source.ndim == 4:
         for image in source:
-            yield Picture("", None, partial(to_rgb, image))
+            yield Picture("", None, partial(to_rgb, image), image)
     elif isinstance(source, str) and source.startswith(("http://", "https://")):
         yield _from_url(source, allow_urls)
     elif isinstance(source, (str, Path)):
         yield from _from_path(source)
     else:
-        yield Picture("", None, partial(to_rgb, source))
+        yield Picture("", None, partial(to_rgb, source), source)
 
 
 def _from_path(source: str | Path) -> Iterator[Picture]:
@@ -87,7 +90,7 @@ def _from_path(source: str | Path) -> Iterator[Picture]:
             f"No pictures in {str(source)!r}; known suffixes: {', '.join(sorted(IMAGE_SUFFIXES))}."
         )
     for file in found:
-        yield Picture(file.name, file, partial(to_rgb, file))
+        yield Picture(file.name, file, partial(to_rgb, file), file)
 
 
 def _is_glob(source: str | Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .backends.base import BackendInfo
-from .types import F32
+from .types import F32, AnyArray
 
 
 class FakeBackend:
@@ -40,19 +40,22 @@ class FakeBackend:
     ) -> tuple[F32, F32]:
         """See `Backend.decode`."""
         masks = [None] * len(coords_bn2) if mask_b1hw is None else list(mask_b1hw[:, 0])
-        logits = [self._logits(*prompt) for prompt in zip(coords_bn2, labels_bn, masks, strict=True)]
+        rows, columns = 4 * features_bchw.shape[2], 4 * features_bchw.shape[3]
+        centres = (np.arange(max(rows, columns)) + 0.5) * self.info.img_size / max(rows, columns)
+        prompts = zip(coords_bn2, labels_bn, masks, strict=True)
+        logits = [_logits(self.radius, *prompt, centres[None, :columns], centres[:rows, None]) for prompt in prompts]
         iou = np.tile(np.array([0.75, 0.7, 0.9, 0.8], np.float32), (len(coords_bn2), 1))
         return np.stack(logits).astype(np.float32), iou
 
-    def _logits(self, coords_n2: F32, labels_n: F32, mask_hw: F32 | None) -> F32:
-        centres = (np.arange(256) + 0.5) * 4
-        x, y = centres[None, :], centres[:, None]
-        if 2 in labels_n:
-            (x1, y1), (x2, y2) = coords_n2[labels_n == 2][0], coords_n2[labels_n == 3][0]
-            inside = np.minimum(np.minimum(x - x1, x2 - x), np.minimum(y - y1, y2 - y))
-            return np.repeat(inside[None], 4, axis=0)
-        if not (labels_n == 1).any():
-            nothing = np.full((256, 256), -1.0, np.float32)
-            return np.repeat((nothing if mask_hw is None else mask_hw)[None], 4, axis=0)
-        distance = np.min([np.hypot(x - px, y - py) for px, py in coords_n2[labels_n == 1]], axis=0)
-        return np.stack([self.radius * scale - distance for scale in (1.0, 0.5, 1.0, 2.0)])
+
+def _logits(radius: float, coords_n2: F32, labels_n: F32, mask_hw: F32 | None, x: AnyArray, y: AnyArray) -> AnyArray:
+    """Four masks of one prompt at the cells' centres `x` (1, W) and `y` (H, 1)."""
+    if 2 in labels_n:
+        (x1, y1), (x2, y2) = coords_n2[labels_n == 2][0], coords_n2[labels_n == 3][0]
+        inside = np.minimum(np.minimum(x - x1, x2 - x), np.minimum(y - y1, y2 - y))
+        return np.repeat(inside[None], 4, axis=0)
+    if not (labels_n == 1).any():
+        nothing = np.full((y.size, x.size), -1.0, np.float32)
+        return np.repeat((nothing if mask_hw is None else mask_hw)[None], 4, axis=0)
+    distance = np.min([np.hypot(x - px, y - py) for px, py in coords_n2[labels_n == 1]], axis=0)
+    return np.stack([radius * scale - distance for scale in (1.0, 0.5, 1.0, 2.0)])

@@ -14,6 +14,7 @@ U8: TypeAlias = npt.NDArray[np.uint8]
 F32: TypeAlias = npt.NDArray[np.float32]
 Bool: TypeAlias = npt.NDArray[np.bool_]
 Int: TypeAlias = npt.NDArray[np.int64]
+Labels: TypeAlias = npt.NDArray[np.int32]
 AnyArray: TypeAlias = npt.NDArray[Any]
 
 Precision: TypeAlias = Literal["auto", "fp32", "bf16"]

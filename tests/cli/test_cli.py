@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from PIL import Image
 from conftest import COFFEE
 from mobilesam import __version__
 from mobilesam.cli import main as main_module
-from mobilesam.cli.progress import download_bar, track
+from mobilesam.cli.progress import download_bar, track, work_bar
 from mobilesam.image import to_rgb
 from mobilesam.masks import rle_decode
 
@@ -221,6 +224,9 @@ def test_bars(capsys) -> None:
         show(1, 10)
         show(10, 10)
     assert "weights" in capsys.readouterr().err
+    with work_bar("photo.jpg") as show:
+        show(1, 10)
+    assert capsys.readouterr().err.strip() == ""  # not a terminal
 
 
 def test_everything_writes_and_prints(run_cli, tmp_path) -> None:
@@ -243,3 +249,86 @@ def test_everything_goes_on_after_a_bad_photo(run_cli, tmp_path) -> None:
     assert code == 1
     assert "1 of 2 photos failed" in err
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.json"]
+
+
+def test_everything_in_every_kind(run_cli, tmp_path) -> None:
+    for kind, suffix in (("coco", ".json"), ("yolo", ".txt"), ("labelme", ".json"), ("geojson", ".geojson")):
+        code, _, err = run_cli(
+            "everything", COFFEE, "-o", tmp_path / f"{kind}{suffix}", "--kind", kind,
+            "--points-per-side", "3", "--stability-score-thresh", "0.5",
+        )  # fmt: skip
+        assert (code, err) == (0, ""), err
+        assert (tmp_path / f"{kind}{suffix}").stat().st_size > 100
+    for _ in range(2):  # a folder that is there already is the result's own name still
+        assert (
+            run_cli("everything", COFFEE, "-o", tmp_path / "masks", "--kind", "masks", "--points-per-side", "2")[0] == 0
+        )
+    assert all(p.suffix == ".png" for p in (tmp_path / "masks").iterdir())
+
+
+def test_everything_takes_all_of_metas_arguments(run_cli, tmp_path) -> None:
+    (tmp_path / "grid.json").write_text("[[[0.5, 0.5]]]")
+    arguments = (
+        "--point-grids", tmp_path / "grid.json", "--points-per-batch", "32", "--pred-iou-thresh", "0.5",
+        "--stability-score-thresh", "0.5", "--stability-score-offset", "0.5", "--box-nms-thresh", "0.8",
+        "--crop-n-layers", "0", "--crop-nms-thresh", "0.6", "--crop-overlap-ratio", "0.3",
+        "--crop-n-points-downscale-factor", "2", "--min-mask-region-area", "9",
+        "--quality", "exact", "--overlap", "hierarchy", "--max-masks", "2",
+    )  # fmt: skip
+    code, out, err = run_cli("everything", COFFEE, "--json", *arguments)
+    assert (code, err) == (0, "")
+    masks = json.loads(out)["masks"]
+    assert len(masks) == 2
+    assert {tuple(m["point_coords"][0]) for m in masks} == {(300.0, 200.0)}
+    assert {m["id"]: m["parent_id"] for m in masks} in ({0: None, 1: 0}, {0: 1, 1: None})
+    for text, message in (("nonsense", "can't be read"), ("{}", "holds dict")):
+        (tmp_path / "grid.json").write_text(text)
+        code, out, err = run_cli("everything", COFFEE, "--point-grids", tmp_path / "grid.json")
+        assert code == 2
+        assert message in err
+
+
+def test_everything_by_tiles_with_an_overlay(run_cli, tmp_path) -> None:
+    code, _, err = run_cli(
+        "everything", COFFEE, "-o", tmp_path / "o.png", "--tiles", "300", "--points-per-side", "2",
+        "--stability-score-thresh", "0.5",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert to_rgb(tmp_path / "o.png").shape == (400, 600, 3)
+
+
+def test_resume_after_a_kill_loses_and_repeats_nothing(run_cli, tmp_path, real_model) -> None:
+    for i in range(5):
+        Image.new("RGB", (40, 30), (i * 50, 0, 99)).save(tmp_path / f"{i}.png")
+    arguments = ["everything", str(tmp_path), "--kind", "json", "--points-per-side", "2", "--json", "-o"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert run_cli(*arguments, whole)[0] == 0
+    command = [sys.executable, "-m", "mobilesam", *arguments, str(parts)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ) as process:
+        process.stdout.readline()  # the second photo may be written by now, whole or not at all
+        process.kill()
+    before = {p: p.stat().st_mtime_ns for p in parts.glob("?.json")}
+    assert before
+    code, _, err = run_cli(*arguments, parts, "--resume")
+    assert code == 0
+    assert f"{len(before)} of 5 photos are done" in err
+    assert sorted(p.name for p in parts.glob("?.json")) == [f"{i}.json" for i in range(5)]
+    for file in parts.glob("?.json"):
+        assert file.read_bytes() == (whole / file.name).read_bytes()
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
+def test_resume_needs_a_place(run_cli) -> None:
+    code, _, err = run_cli("predict", COFFEE, "--point", "9,9", "--resume")
+    assert code == 2
+    assert "say where with -o" in err
+
+
+def test_failures_are_listed_at_the_end(run_cli, tmp_path) -> None:
+    for name in ("a.png", "c.png"):
+        Image.new("RGB", (40, 30)).save(tmp_path / name)
+    (tmp_path / "b.png").write_text("broken")
+    code, _, err = run_cli("everything", tmp_path, "-o", tmp_path / "out", "--kind", "yolo", "--points-per-side", "2")
+    assert code == 1
+    assert "1 of 3 photos failed: b.png" in err.splitlines()[-1]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.txt", "c.txt"]

@@ -31,6 +31,23 @@ def test_shapes_and_types(sam: SAM) -> None:
     assert (iou.shape, iou.dtype) == ((2, 4), np.float32)
 
 
+def test_a_smaller_map_gives_the_same_object_coarsely(sam: SAM) -> None:
+    """Averaged by 2, and without the padding: what the first look of everything mode stands on."""
+    backend = sam.predictor.backend
+    embedding = load_sam("pytorch").embed(COFFEE)
+    whole = embedding.features_bchw
+    coords, labels = np.array([[[512, 341], [0, 0]]], np.float32), np.array([[1, -1]], np.float32)
+    logits, _ = backend.decode(whole, coords, labels)
+    halved = whole.reshape(1, 256, 32, 2, 32, 2).mean(axis=(3, 5))
+    for cut, rows in ((32, 128), (22, 88)):
+        rough, iou = backend.decode(np.ascontiguousarray(halved[:, :, :cut]), coords, labels)
+        assert (rough.shape, iou.shape) == ((1, 4, rows, 128), (1, 4))
+        ours, theirs = rough[0, 3, :85] > 0, logits[0, 3, :170:2, ::2] > 0
+        assert (ours & theirs).sum() / (ours | theirs).sum() > 0.8
+        reference, _ = load_sam("pytorch").predictor.backend.decode(halved[:, :, :cut], coords, labels)
+        np.testing.assert_allclose(rough, reference, atol=3e-2)
+
+
 def test_a_batch_equals_its_prompts_one_by_one(sam: SAM) -> None:
     embedding = sam.embed(COFFEE)
     together = sam.predict(embedding, points=POINTS, multimask=True)[0]

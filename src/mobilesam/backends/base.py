@@ -17,6 +17,8 @@ class BackendInfo:
     precision: str
     model_id: str
     img_size: int
+    streams: int = 1
+    """How many `decode` calls of several prompts at a time are fastest."""
 
 
 class Backend(Protocol):
@@ -33,6 +35,9 @@ class Backend(Protocol):
         self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
     ) -> tuple[F32, F32]:
         """B prompts of N tokens on one embedding -> logits (B, 4, S/4, S/4) and predicted IoU (B, 4).
+
+        Without a mask, `features_bchw` may also be a smaller map (1, 256, H, W), averaged or cut, whose
+        longer side spans the model's square; the logits are then (B, 4, 4H, 4W).
 
         Coordinates are pixels of the model's square; labels are 1 (object), 0 (not this), 2 and 3 (a
         box's corners), -1 (padding); N may be 0 where a mask is given. `mask_b1hw` are earlier logits

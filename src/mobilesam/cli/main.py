@@ -13,7 +13,7 @@ import typer
 
 from .. import __version__
 from ..errors import CheckpointError, ImageError, InputError, MobileSAMError
-from . import everything, info, models, predict
+from . import everything, info, models, options, predict
 
 app = typer.Typer(
     name="mobilesam",
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MobileSAMError as error:
         if "--debug" in given:
             raise
-        typer.echo(f"mobilesam: {_one_line(error)}", err=True)
+        typer.echo(f"mobilesam: {options.one_line(error)}", err=True)
         sys.exit(exit_code(error))
 
 
@@ -62,7 +62,3 @@ def exit_code(error: MobileSAMError) -> int:
     """2 where the call was wrong, 1 where the work failed (a file that can't be read is work)."""
     is_wrong_use = isinstance(error, InputError) and not isinstance(error, (ImageError, CheckpointError))
     return 2 if is_wrong_use else 1
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

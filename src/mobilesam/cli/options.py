@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
 from ..errors import InputError
 
+Sources: TypeAlias = Annotated[list[str], typer.Argument(help="Photos, folders or globs.", show_default=False)]
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="File to write; a folder where there are several photos."),
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the masks as JSON, one line a photo.")]
+Resume: TypeAlias = Annotated[
+    bool, typer.Option("--resume", help="Skip photos whose file in the output folder exists.")
+]
 Model: TypeAlias = Annotated[
     str, typer.Option("--model", help="Name of a model (see `mobilesam models`) or a weights file.")
 ]
@@ -29,3 +39,8 @@ def numbers(text: str, what: str, count: int | None = None) -> list[float]:
     if count is not None and len(values) != count:
         raise InputError(f"{what} {text!r} must be {count} numbers, got {len(values)}.")
     return values
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message without its line breaks."""
+    return " ".join(str(error).split())

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from ..errors import InputError, MobileSAMError
+from .options import one_line
 from .progress import download_bar, track
 
 if TYPE_CHECKING:
     from ..model import SAM
     from ..sources import Picture
     from ..types import Precision
+
+SUFFIXES = {"json": ".json", "coco": ".json", "coco-polygons": ".json", "labelme": ".json"}
+SUFFIXES |= {"geojson": ".geojson", "yolo": ".txt", "masks": ""}
+"""Of the kinds that aren't pictures, for the names in a folder."""
 
 
 def load(model: str, runtime: str, device: str, precision: str, threads: int | None) -> SAM:
@@ -38,11 +43,11 @@ def targets(pictures: list[Picture], output: Path | None, kind: str | None) -> l
         if kind is not None:
             raise InputError("--kind says what to write; say where with -o too.")
         return [None] * len(pictures)
-    if len(pictures) == 1 and not output.is_dir():
+    if len(pictures) == 1 and (kind == "masks" or not output.is_dir()):
         if pictures[0].path and output.exists() and output.samefile(pictures[0].path):
             raise InputError(f"-o {output} is the photo itself; choose another name.")
         return [output]
-    suffix = ".json" if kind == "json" else ".png"
+    suffix = SUFFIXES.get(kind or "overlay", ".png")
     used: dict[str, int] = {}
     places: list[Path | None] = []
     for picture in pictures:
@@ -56,17 +61,32 @@ def targets(pictures: list[Picture], output: Path | None, kind: str | None) -> l
     return places
 
 
-def each(pictures: list[Picture], places: list[Path | None], work: Callable[[Picture, Path | None], None]) -> None:
-    """Do the work photo by photo; of several, a bad one is reported and the others go on."""
-    failed = 0
-    for picture, target in track(list(zip(pictures, places, strict=True)), "photos"):
+def each(
+    pictures: list[Picture],
+    places: list[Path | None],
+    work: Callable[[Picture, Path | None], None],
+    *,
+    resume: bool = False,
+) -> None:
+    """Do the work photo by photo; of several, a bad one is reported and the others go on.
+
+    With `resume` those whose file exists are skipped: files appear only when they are whole.
+    """
+    jobs = list(zip(pictures, places, strict=True))
+    if resume:
+        if None in places:
+            raise InputError("--resume skips what is written; say where with -o.")
+        jobs = [(picture, target) for picture, target in jobs if target and not target.exists()]
+        typer.echo(f"resuming: {len(pictures) - len(jobs)} of {len(pictures)} photos are done", err=True)
+    failed = []
+    for picture, target in track(jobs, "photos"):
         try:
             work(picture, target)
         except MobileSAMError as error:
             if len(pictures) == 1:
                 raise
-            failed += 1
-            typer.echo(f"mobilesam: {picture.name}: {' '.join(str(error).split())}", err=True)
+            failed.append(picture.name)
+            typer.echo(f"mobilesam: {picture.name}: {one_line(error)}", err=True)
     if failed:
-        typer.echo(f"mobilesam: {failed} of {len(pictures)} photos failed", err=True)
+        typer.echo(f"mobilesam: {len(failed)} of {len(pictures)} photos failed: {', '.join(failed)}", err=True)
         raise typer.Exit(1)

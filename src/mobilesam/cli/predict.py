@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +12,8 @@ from ..errors import InputError
 from . import options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..results import Results
     from ..sources import Picture
     from ..types import Multimask
@@ -50,7 +51,7 @@ class Kind(str, Enum):
 
 
 def run(
-    sources: Annotated[list[str], typer.Argument(help="Photos, folders or globs.", show_default=False)],
+    sources: options.Sources,
     point: Annotated[
         list[str] | None,
         typer.Option("--point", "-p", help='A click: "x,y", or several for one object: "x,y x,y". Repeat for objects.'),
@@ -66,12 +67,10 @@ def run(
         MultimaskChoice,
         typer.Option(help="Three masks a prompt (yes), the best of them, or the single-mask output (no)."),
     ] = MultimaskChoice.best,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="File to write; a folder where there are several photos."),
-    ] = None,
+    output: options.Output = None,
     kind: Annotated[Kind | None, typer.Option(help="What to write. Default: by the suffix, json or overlay.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the masks as JSON, one line a photo.")] = False,
+    as_json: options.AsJson = False,
+    resume: options.Resume = False,
     model: options.Model = "mobilesam",
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
@@ -93,7 +92,7 @@ def run(
         saved = result.save(target, kind=kind.value if kind else None) if target else None
         _report(result, saved, as_json)
 
-    each(pictures, places, work)
+    each(pictures, places, work, resume=resume)
 
 
 def _prompts(points: list[str], labels: list[str], boxes: list[str]) -> dict[str, Any]:

@@ -27,21 +27,35 @@ def track(items: Sequence[T], what: str) -> Iterable[T]:
 @contextmanager
 def download_bar() -> Iterator[Progress]:
     """A callback that draws the bytes of a download; nothing is imported or drawn before its first call."""
-    bar = _DownloadBar()
+    with _bar("weights", in_bytes=True) as show:
+        yield show
+
+
+@contextmanager
+def work_bar(what: str) -> Iterator[Progress]:
+    """A callback that draws how much of one photo's work is done."""
+    with _bar(what, in_bytes=False) as show:
+        yield show
+
+
+@contextmanager
+def _bar(what: str, *, in_bytes: bool) -> Iterator[Progress]:
+    bar = _Bar(what, in_bytes)
     try:
         yield bar.show
     finally:
         bar.stop()
 
 
-class _DownloadBar:
-    def __init__(self) -> None:
+class _Bar:
+    def __init__(self, what: str, in_bytes: bool) -> None:
+        self._what, self._in_bytes = what, in_bytes
         self._bar: RichProgress | None = None
 
     def show(self, done: int, total: int) -> None:
         if self._bar is None:
-            self._bar = _new_bar()
-            self._bar.add_task("weights", total=total)
+            self._bar = _new_bar(self._in_bytes)
+            self._bar.add_task(self._what, total=total)
             self._bar.start()
         self._bar.update(self._bar.task_ids[0], completed=done)
 
@@ -50,10 +64,17 @@ class _DownloadBar:
             self._bar.stop()
 
 
-def _new_bar() -> RichProgress:
+def _new_bar(in_bytes: bool) -> RichProgress:
     from rich.console import Console
     from rich.progress import DownloadColumn, TransferSpeedColumn
     from rich.progress import Progress as RichProgress
 
-    columns = (*RichProgress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
-    return RichProgress(*columns, console=Console(stderr=True))
+    columns = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else ()
+    console = Console(stderr=True)
+    return RichProgress(
+        *RichProgress.get_default_columns(),
+        *columns,
+        console=console,
+        transient=not in_bytes,
+        disable=not (in_bytes or console.is_terminal),
+    )
