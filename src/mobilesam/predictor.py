@@ -26,12 +26,14 @@ MULTIMASK = (False, True, "best")
 
 
 class Predictor:
-    """A backend and nothing else: no state changes between calls, so threads may share it."""
+    """A backend and threads that call it: no state changes between calls, so threads may share it."""
 
     batch = BATCH
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        # The same threads for every call: new ones would each leave freed memory in an arena of their own.
+        self._pool = ThreadPoolExecutor(backend.info.streams, thread_name_prefix="mobilesam-decode")
 
     def letterbox(self, image_rgb: U8) -> Letterbox:
         """How this image lies in the model's square."""
@@ -117,17 +119,17 @@ class Predictor:
         if streams <= 1:
             yield from map(decode, calls)
             return
-        with ThreadPoolExecutor(streams, thread_name_prefix="mobilesam-decode") as pool:
-            running: deque[Future[tuple[F32, F32]]] = deque()
-            try:
-                for call in calls:
-                    running.append(pool.submit(decode, call))
-                    if len(running) > streams:
-                        yield running.popleft().result()
-                while running:
+        running: deque[Future[tuple[F32, F32]]] = deque()
+        try:
+            for call in calls:
+                running.append(self._pool.submit(decode, call))
+                if len(running) > streams:
                     yield running.popleft().result()
-            finally:  # whoever stops listening doesn't wait for the rest
-                pool.shutdown(cancel_futures=True)
+            while running:
+                yield running.popleft().result()
+        finally:  # whoever stops listening leaves no work behind
+            for future in running:
+                future.cancel()
 
 
 def _groups(kinds: Sequence[tuple[int, bool]]) -> Iterator[Int]:
