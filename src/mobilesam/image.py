@@ -101,10 +101,8 @@ def open_windows(source: ImageLike) -> Windows:
 
 
 def _windows_of_pillow(image: Image.Image, what: str, limit: int) -> Windows:
-    _check_pixels(image.height, image.width, limit, what)
-    image.load()
-    upright = _upright(image)
-    if upright.mode in DEEP_MODES or upright.mode.startswith("I;16"):
+    upright = _upright(image, what, limit)
+    if _is_deep(upright):
         low, high = upright.getextrema()
         span = float(low), float(high)  # type: ignore[arg-type]  # one band, so numbers
 
@@ -119,9 +117,17 @@ def _windows_of_pillow(image: Image.Image, what: str, limit: int) -> Windows:
     )
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """The picture as its EXIF orientation wants it; the very same one, not a copy, where that is as it is."""
+def _upright(image: Image.Image, what: str, limit: int) -> Image.Image:
+    """The picture, decoded, as its EXIF orientation wants it; the very same one where that is as it is."""
+    _check_pixels(image.height, image.width, limit, what)
+    with _picture_errors(what):
+        image.load()
     return image if image.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """True for a picture of more than 8 bits."""
+    return image.mode in DEEP_MODES or image.mode.startswith("I;16")
 
 
 def _thinned(image: Image.Image, k: int) -> Image.Image:
@@ -239,15 +245,8 @@ def _opened(file: BinaryIO) -> Image.Image:
 
 
 def _from_pillow(image: Image.Image, what: str, limit: int) -> U8:
-    _check_pixels(image.height, image.width, limit, what)
-    try:
-        image.load()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ImageError(f"{what} is a damaged or truncated picture ({error}). Get it again.") from error
-    upright = _upright(image)
-    if upright.mode in DEEP_MODES or upright.mode.startswith("I;16"):
-        return _from_array(np.asarray(upright), limit)
-    return _rgb_of_pillow(upright)
+    upright = _upright(image, what, limit)
+    return _from_array(np.asarray(upright), limit) if _is_deep(upright) else _rgb_of_pillow(upright)
 
 
 def _rgb_of_pillow(upright: Image.Image) -> U8:

@@ -28,8 +28,6 @@ MULTIMASK = (False, True, "best")
 class Predictor:
     """A backend and threads that call it: no state changes between calls, so threads may share it."""
 
-    batch = BATCH
-
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         # The same threads for every call: new ones would each leave freed memory in an arena of their own.

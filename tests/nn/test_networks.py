@@ -89,11 +89,15 @@ def test_a_window_that_fits_exactly_is_one_attention() -> None:
         torch.testing.assert_close(block._attend(x_bnc, 7, 7), block.attn(x_bnc))
 
 
-def test_regrouped_attention_is_the_plain_one() -> None:
+def with_its_plain_twin(kind: type[Attention]) -> tuple[Attention, Attention]:
     torch.manual_seed(0)
-    regrouped = TokenToImageAttention(32, heads=4, downsample=2).eval()
-    plain = Attention(32, heads=4, downsample=2).eval()
+    regrouped, plain = (made(32, heads=4, downsample=2).eval() for made in (kind, Attention))
     plain.load_state_dict(regrouped.state_dict())
+    return regrouped, plain
+
+
+def test_regrouped_attention_is_the_plain_one() -> None:
+    regrouped, plain = with_its_plain_twin(TokenToImageAttention)
     tokens, keys, values = torch.randn(3, 5, 32), torch.randn(3, 40, 32), torch.randn(3, 40, 32)
     with torch.inference_mode():
         torch.testing.assert_close(regrouped(tokens, keys, values), plain(tokens, keys, values))
@@ -102,10 +106,7 @@ def test_regrouped_attention_is_the_plain_one() -> None:
 
 
 def test_attention_regrouped_for_the_image_is_the_plain_one() -> None:
-    torch.manual_seed(0)
-    regrouped = ImageToTokenAttention(32, heads=4, downsample=2).eval()
-    plain = Attention(32, heads=4, downsample=2).eval()
-    plain.load_state_dict(regrouped.state_dict())
+    regrouped, plain = with_its_plain_twin(ImageToTokenAttention)
     image, tokens, values = torch.randn(3, 40, 32), torch.randn(3, 5, 32), torch.randn(3, 5, 32)
     with torch.inference_mode():
         torch.testing.assert_close(regrouped(image, tokens, values), plain(image, tokens, values))

@@ -14,7 +14,7 @@ import numpy as np
 from ..embedding import Embedding
 from ..errors import InputError
 from ..grids import Crop, crop_boxes
-from ..predictor import Predictor
+from ..predictor import BATCH, Predictor
 from ..types import HW, AnyArray
 from .candidate import Candidate, touches_inner_edge
 from .clean import cleaned
@@ -100,7 +100,7 @@ def of_crop(
     for number, batch in enumerate(clicks.decode(points), start=1):
         roughs += [r for r in batch if cut or not _is_cut(r, crop, image_hw)]
         if progress:
-            progress(min(skipped + number * predictor.batch, len(grid)))
+            progress(min(skipped + number * BATCH, len(grid)))
     boxes = np.array([r.box for r in roughs], np.float64).reshape(-1, 4)
     sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0.0)
     kept = best_boxes(boxes, np.array([r.predicted_iou for r in roughs]), config.box_nms_thresh)

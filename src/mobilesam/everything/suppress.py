@@ -57,9 +57,14 @@ def _distinct(found: list[Candidate]) -> list[Candidate]:
     """Without masks (not only boxes) that nearly equal a better one."""
     kept: list[Candidate] = []
     for candidate in found:
-        if not any(iou(candidate, better) > SAME for better in kept):
+        if not any(_are_one(candidate, better) for better in kept):
             kept.append(candidate)
     return kept
+
+
+def _are_one(first: Candidate, second: Candidate) -> bool:
+    smaller, larger = sorted((first.area, second.area))
+    return smaller > SAME * larger and iou(first, second) > SAME  # pixels are counted only where sizes allow it
 
 
 def iou(first: Candidate, second: Candidate) -> float:

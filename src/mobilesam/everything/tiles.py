@@ -29,8 +29,6 @@ from .suppress import iou, without_duplicates
 
 AGREE = 0.5
 """Masks of two tiles are one object where their IoU inside the tiles' overlap is at least this."""
-
-
 COVERED = 0.8
 """A fragment lies in an object of the overview where this share of it does."""
 TWIN = 0.7
@@ -45,10 +43,11 @@ def segment_tiles(
     """All masks of a picture, best first."""
     side = config.tiles or max(windows.hw)
     tiles = tile_boxes(windows.hw, side, config.tile_overlap)
+    (grid,) = config.grids
     found: list[list[Candidate]] = []
     for tile in tiles:
         embedding = predictor.embed(windows.read(tile))
-        found.append(of_crop(predictor, embedding, config.grids[0], tile, windows.hw, config, cut=True))
+        found.append(of_crop(predictor, embedding, grid, tile, windows.hw, config, cut=True))
         if progress:
             progress(len(found), len(tiles))
     whole_ones = (joined(group, windows.hw) for group in groups(found, tiles, windows.hw))
