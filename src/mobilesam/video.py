@@ -40,9 +40,7 @@ def frames(source: Path | int, every: int = 1) -> Iterator[tuple[int, U8]]:
             if decoded:
                 yield number, np.ascontiguousarray(frame_bgr[..., ::-1])
         if not number:
-            raise ImageError(
-                f"{_name(source)} has no frame that can be decoded: damaged, or of an unknown codec."
-            )
+            raise ImageError(f"{_name(source)} has no frame that can be decoded: damaged, or of an unknown codec.")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...masks import one_ring, polygons_of
 from ...types import F32, HW, AnyArray
-from .tensors import alike, array_of
+from .tensors import alike, array_of, tensor_of
 
 Self = TypeVar("Self", bound="Rows")
 
@@ -51,7 +51,8 @@ class Rows:
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """The same on another device or of another type, as `torch.Tensor.to`."""
-        return type(self)(self.data.to(*args, **kwargs), self.orig_shape)
+        data = self.data if hasattr(self.data, "to") else tensor_of(self.data)
+        return type(self)(data.to(*args, **kwargs), self.orig_shape)
 
 
 class Boxes(Rows):
