@@ -147,13 +147,9 @@ def _looked_up(table: Mapping[str, Detections], path: Path) -> Detections:
 
 def _from_yolo(file: Path, hw: HW) -> Detections:
     """Lines class, centre x, centre y, width, height in 0..1, perhaps conf; no file means no boxes."""
-    if not file.is_file():
-        return of(np.zeros((0, 4)))
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     try:
-        rows = [
-            [float(word) for word in line.split()] for line in file.read_text(encoding="utf-8").splitlines() if line
-        ]
-        array = np.array(rows, np.float64).reshape(len(rows), -1)
+        array = np.array([[float(word) for word in line.split()] for line in lines if line.strip()], np.float64)
     except ValueError as error:
         raise InputError(f"{file} holds no YOLO boxes: {error}.") from error
     if not len(array):
