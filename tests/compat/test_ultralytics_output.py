@@ -64,10 +64,20 @@ def test_pictures_labels_and_crops(sam: SAM) -> None:
 
 
 def test_what_is_drawn(sam: SAM) -> None:
-    Image.fromarray(PHOTO).save("cup.png")
-    (result,) = sam("cup.png", save=True, show_boxes=False, **CLICK)
-    with Image.open("runs/segment/predict/cup.png") as image:
-        np.testing.assert_array_equal(np.asarray(image)[..., ::-1], result.plot(boxes=False))
+    Image.new("RGB", (200, 100), (9, 9, 9)).save("cup.png")
+    wishes = {
+        "boxes": {"show_boxes": False},
+        "labels": {"show_labels": False},
+        "conf": {"show_conf": False},
+        "line_width": {"line_width": 5},
+    }
+    pictures = []
+    for name, wish in wishes.items():
+        (result,) = sam("cup.png", save=True, bboxes=[20, 40, 120, 90], **wish)
+        with Image.open(f"{result.save_dir}/cup.png") as image:
+            pictures.append(np.asarray(image)[..., ::-1])
+        np.testing.assert_array_equal(pictures[-1], result.plot(**{name: next(iter(wish.values()))}))
+    assert len({picture.tobytes() for picture in (*pictures, result.plot())}) == 5
 
 
 def test_photos_of_one_name_do_not_overwrite_each_other(sam: SAM) -> None:
