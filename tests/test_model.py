@@ -212,3 +212,8 @@ def test_a_camera_needs_a_stream(fake_sam: SAM) -> None:
     for call in (fake_sam.embed, fake_sam.everything, lambda s: fake_sam.predict(s, points=[1, 1])):
         with pytest.raises(InputError, match="stream=True"):
             call(0)
+
+
+def test_masks_while_it_works_are_those_of_one_photo(fake_sam: SAM) -> None:
+    with pytest.raises(InputError, match="one photo"):
+        next(fake_sam.iter_everything([BLANK, BLANK]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -192,7 +193,10 @@ class SAM:
         at_the_end = ("overlap", "max_masks", "tiles", "min_mask_region_area")
         if late := [name for name in at_the_end if getattr(chosen, name) != getattr(EverythingConfig, name)]:
             raise InputError(f"{late[0]} needs all masks at once; use everything().")
-        (item,) = _items(source, allow_urls=False)
+        items = list(islice(_items(source, allow_urls=False), 2))
+        if len(items) != 1:
+            raise InputError("iter_everything() takes one photo; call it for each, or use everything().")
+        (item,) = items
         embedding = item if isinstance(item, Embedding) else self._embed(item)
         for candidate in found(self.predictor, embedding, chosen):
             yield Scene([candidate], embedding.image_hw, output_mode=output_mode)[0]

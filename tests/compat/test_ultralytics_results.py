@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mobilesam import MissingDependencyError, OutputError
+from mobilesam import InputError, MissingDependencyError, OutputError
 from mobilesam.compat.ultralytics import Boxes, Masks, Results
 from mobilesam.compat.ultralytics.tensors import Array, tensor_of
 from mobilesam.masks import Polygon, rasterize
@@ -187,6 +187,28 @@ def test_plot_takes_parts() -> None:
     assert box[82, 152].tolist() == [10, 20, 30]
     assert (result.plot(masks=False, labels=False, line_width=3) != box).any()
     assert result.plot(masks=False, boxes=False, img=np.zeros((100, 200, 3), np.uint8)).max() == 0
+
+
+def test_plot_colours_by_prompt_or_by_mask() -> None:
+    masks = np.zeros((2, 100, 200), bool)
+    masks[0, 30:80, 20:80], masks[1, 30:80, 120:180] = True, True
+    boxes = np.array([[20, 30, 79, 79, 0.9, 4], [120, 30, 179, 79, 0.9, 4]], np.float32)
+    result = Results(np.zeros((100, 200, 3), np.uint8), "cup.jpg", {4: "4"}, boxes, masks)
+    same, own = (result.plot(boxes=False, color_mode=mode) for mode in ("class", "instance"))
+    assert same[50, 50].tolist() == same[50, 150].tolist()
+    assert own[50, 50].tolist() != own[50, 150].tolist()
+
+
+def test_plot_shows_saves_and_takes_what_it_cannot_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr("PIL.ImageShow.show", lambda image: bool(shown.append(image.size)) or True)
+    drawn = large().plot(show=True, save=True, filename=tmp_path / "a.png", font_size=12, kpt_radius=3)
+    assert shown == [(200, 100)]
+    with Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(np.asarray(image)[..., ::-1], drawn)
+    with pytest.raises(InputError, match="no argument 'colour'"):
+        large().plot(colour="red")
 
 
 def test_plot_writes_labels_above_the_box() -> None:

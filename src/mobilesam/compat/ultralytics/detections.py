@@ -97,7 +97,7 @@ def _table(file: Path) -> dict[str, Detections]:
             return _grouped((str(row["image_id"]), row["bbox"], row["category_id"], row["score"]) for row in content)
         if "annotations" in content and "images" in content:
             return _from_instances(content)
-        return {name: _from_rows(rows) for name, rows in content.items()}
+        return {Path(name).name: _from_rows(rows) for name, rows in content.items()}
     except FileNotFoundError as error:
         raise SourceNotFoundError(f"No detections at {str(file)!r}. Check the path.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -15,11 +15,14 @@ import numpy as np
 from PIL import Image, ImageShow
 
 from ... import plot, settings
-from ...errors import MissingDependencyError, OutputError
+from ...errors import InputError, MissingDependencyError, OutputError
 from ...files import write_picture, write_text
 from ...types import HW, U8, AnyArray
 from .boxes import Boxes, Masks
 from .tensors import array_of
+
+PLOT_IGNORED = ("font", "font_size", "im_gpu", "kpt_line", "kpt_radius", "probs", "txt_color")
+"""Arguments of Ultralytics' plot for what SAM doesn't give, or of its lettering."""
 
 
 class Results:
@@ -99,30 +102,47 @@ class Results:
         labels: bool = True,
         boxes: bool = True,
         masks: bool = True,
+        color_mode: str = "class",
         pil: bool = False,
+        show: bool = False,
+        save: bool = False,
+        filename: str | Path | None = None,
+        **ignored: Any,
     ) -> Any:
-        """The photo (or `img`, BGR) with masks, boxes and labels over it: BGR (H, W, 3), or with `pil` a PIL image."""
-        base = self.orig_img if img is None else img
-        shown = array_of(self.masks.data) if masks and self.masks is not None else np.zeros((0, *self.orig_shape), bool)
-        edges, texts = None, []
-        if boxes and self.boxes is not None:
-            edges = array_of(self.boxes.xyxy) + np.array([0, 0, 1, 1], np.float32)
-            scores = [f" {score:.2f}" if conf else "" for score in self.boxes.conf.tolist()]
-            texts = [self.names[int(row)] + score for row, score in zip(self.boxes.cls, scores, strict=True)]
-        drawn = plot.draw(base[..., ::-1], shown, boxes=edges, labels=texts if labels else (), line=line_width)
+        """The photo (or `img`, BGR) with masks, boxes and labels over it: BGR (H, W, 3), or with `pil` a PIL image.
+
+        `color_mode` "class" gives the masks of a prompt one colour, "instance" each its own. `show` and `save` (as
+        `filename`) it too. `PLOT_IGNORED` change nothing. Raises InputError for another argument, OutputError.
+        """
+        if unknown := [name for name in ignored if name not in PLOT_IGNORED]:
+            raise InputError(f"plot() has no argument {unknown[0]!r}.")
+        rows = np.zeros((0, 6), np.float32) if self.boxes is None else array_of(self.boxes.data)
+        drawn = plot.draw(
+            (self.orig_img if img is None else img)[..., ::-1],
+            array_of(self.masks.data) if masks and self.masks is not None else np.zeros((0, *self.orig_shape), bool),
+            boxes=rows[:, :4] + np.array([0, 0, 1, 1], np.float32) if boxes else None,
+            labels=[self.names[int(row[5])] + (f" {row[4]:.2f}" if conf else "") for row in rows] if labels else (),
+            colours=rows[:, 5].astype(int).tolist() if color_mode == "class" else range(len(rows)),
+            line=line_width,
+        )
+        if save:
+            write_picture(filename or self._default_name, drawn)
+        if show:
+            _show(drawn)
         return Image.fromarray(drawn) if pil else np.ascontiguousarray(drawn[..., ::-1])
+
+    @property
+    def _default_name(self) -> str:
+        return f"results_{Path(self.path).with_suffix('.jpg').name}"
 
     def show(self, **options: Any) -> None:
         """Show `plot(**options)` in a window or notebook. Raises OutputError where there is no display."""
-        if not (settings.has_display() or "ipykernel" in sys.modules):
-            raise OutputError("There is no display to show a picture on; use save() or plot().")
-        if not ImageShow.show(self.plot(pil=True, **options)):
-            raise OutputError("No program to show pictures was found; use save() or plot().")
+        self.plot(show=True, **options)
 
     def save(self, filename: str | Path | None = None, **options: Any) -> str:
         """Write `plot(**options)`; the name is results_<photo> by default. Raises OutputError."""
-        target = str(filename or f"results_{Path(self.path).with_suffix('.jpg').name}")
-        write_picture(target, self.plot(**options)[..., ::-1])
+        target = str(filename or self._default_name)
+        self.plot(save=True, filename=target, **options)
         return target
 
     def save_txt(self, txt_file: str | Path, save_conf: bool = False) -> str:
@@ -187,6 +207,13 @@ class Results:
             if importlib.util.find_spec(module):
                 return importlib.import_module(module).DataFrame(self.summary(normalize, decimals))
         raise MissingDependencyError("to_df() needs pip install polars (or pandas); summary() gives plain dicts.")
+
+
+def _show(picture_rgb: U8) -> None:
+    if not (settings.has_display() or "ipykernel" in sys.modules):
+        raise OutputError("There is no display to show a picture on; use save() or plot().")
+    if not ImageShow.show(Image.fromarray(picture_rgb)):
+        raise OutputError("No program to show pictures was found; use save() or plot().")
 
 
 def _rounded(values: AnyArray, decimals: int) -> list[float]:

@@ -37,7 +37,7 @@ class Weights:
         """The model on a device, named as Ultralytics does. Raises InputError and as `mobilesam.SAM`."""
         wanted = device_of(device)
         if isinstance(self._model, SAM):
-            if wanted not in ("auto", self._model.info.device):
+            if wanted != "auto" and wanted.removesuffix(":0") != self._model.info.device.removesuffix(":0"):
                 raise InputError(f"The given SAM is on {self._model.info.device!r}; make it with device={wanted!r}.")
             return self._model
         if wanted not in self._loaded:
