@@ -21,7 +21,7 @@ def test_frames_come_in_order_and_in_rgb(tmp_path: Path) -> None:
 
 def test_some_frames_are_skipped(tmp_path: Path) -> None:
     assert [number for number, _ in frames(write_video(tmp_path / "a.avi", 5), 3)] == [1, 4]
-    with pytest.raises(InputError, match="1 or more, got 0"):
+    with pytest.raises(InputError, match="got 0; pass 1"):
         next(frames(tmp_path / "a.avi", 0))
 
 
@@ -45,6 +45,15 @@ def test_limits_and_empty_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ImageTooLargeError, match="1000 x 4 pixels"):
         next(frames(0))
     assert large.released
+
+
+def test_a_damaged_frame_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = FakeCapture(3)
+    camera.retrieve = lambda: (False, None)  # type: ignore[method-assign]
+    monkeypatch.setattr("cv2.VideoCapture", lambda _: camera)
+    with pytest.raises(ImageError, match="Frame 1 of Camera 0"):
+        next(frames(0))
+    assert camera.released
 
 
 def test_the_capture_is_given_back_to_whoever_stops_early(monkeypatch: pytest.MonkeyPatch) -> None:

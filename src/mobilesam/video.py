@@ -29,7 +29,7 @@ def frames(source: Path | int, every: int = 1) -> Iterator[tuple[int, U8]]:
     decoded), ImageTooLargeError.
     """
     if every < 1:
-        raise InputError(f"Every how-many-th frame must be 1 or more, got {every}.")
+        raise InputError(f"Every 1st, 2nd, 3rd, ... frame can be taken, got {every}; pass 1 for all.")
     with _opened(source) as capture:
         number = 0
         while capture.grab():
@@ -37,8 +37,9 @@ def frames(source: Path | int, every: int = 1) -> Iterator[tuple[int, U8]]:
             if (number - 1) % every:
                 continue
             decoded, frame_bgr = capture.retrieve()
-            if decoded:
-                yield number, np.ascontiguousarray(frame_bgr[..., ::-1])
+            if not decoded:
+                raise ImageError(f"Frame {number} of {_name(source)} can't be decoded: the file is damaged.")
+            yield number, np.ascontiguousarray(frame_bgr[..., ::-1])
         if not number:
             raise ImageError(f"{_name(source)} has no frame that can be decoded: damaged, or of an unknown codec.")
 

@@ -15,6 +15,7 @@ from PIL import Image
 import mobilesam
 from mobilesam import ImageError, InputError, PromptError, SourceNotFoundError
 from mobilesam.compat.ultralytics import SAM, Predictor, Results, SAMPredictor
+from mobilesam.compat.ultralytics.arguments import IGNORED
 from mobilesam.testing import FakeBackend
 from videos import FakeCapture, write_video
 
@@ -284,8 +285,13 @@ def test_arguments_that_are_unknown_or_impossible(sam: SAM) -> None:
         sam(BLACK, points=A, device=[0, 1])
     with pytest.raises(InputError, match="on 'cpu'"):
         sam(BLACK, points=A, device="mps")
-    (result,) = sam(BLACK, points=A, retina_masks=False, half=True, agnostic_nms=True, augment=False, device="cpu")
-    assert result.masks.data.shape == (1, 512, 1024)
+
+
+@pytest.mark.parametrize("name", [*IGNORED, "device", "show_boxes"])
+def test_arguments_without_effect(sam: SAM, name: str) -> None:
+    (plain,), (result,) = sam(BLACK, points=A), sam(BLACK, points=A, **{name: "cpu" if name == "device" else False})
+    assert torch.equal(plain.masks.data, result.masks.data)
+    assert torch.equal(plain.boxes.data, result.boxes.data)
 
 
 def test_speed_is_measured(sam: SAM) -> None:
@@ -399,6 +405,8 @@ def test_overrides_serve_every_call(sam: SAM) -> None:
     assert (predictor.args.imgsz, predictor.args.conf) == (1024, 0.5)
     assert len(predictor(BLACK, points=[A, B])[0]) == 1
     assert len(predictor(BLACK, points=[A, B], max_det=5)[0]) == 2
+    predictor.args.conf = 0.99
+    assert len(predictor(BLACK, points=A)[0]) == 0
     with pytest.raises(InputError, match="no argument 'modle'"):
         Predictor(overrides={"modle": "mobile_sam.pt"})
     sam.overrides["conf"] = 0.99

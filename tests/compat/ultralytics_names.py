@@ -43,6 +43,13 @@ NAMES: dict[str, str] = {
             "min_mask_region_area",
         )
     },
+    **{
+        f"predict({name}=)": _PREDICT + "test_arguments_without_effect"
+        for name in (
+            "agnostic_nms", "augment", "batch", "half", "mode", "retina_masks", "save_frames", "stream_buffer", "task",
+            "visualize",
+        )
+    },
     "predict(points_stride=)": _PREDICT + "test_everything_mode",
     "predict(save=)": _OUTPUT + "test_pictures_labels_and_crops",
     "predict(save_txt=)": _OUTPUT + "test_pictures_labels_and_crops",

@@ -45,13 +45,11 @@ def auto_annotate(
     Raises InputError (no detector, one that gives something else, a file without any of the photos), PromptError for a
     box outside its photo, SourceNotFoundError, ImageError, OutputError.
     """
-    if detector is None:
+    if detector is None or det_model is not None:
         raise InputError(
-            f"There are no detection models here (det_model={det_model!r}): pass detector=, a function from a photo's "
-            "path to its boxes, or a file of detections."
+            f"There are no detection models here, so det_model={det_model!r} is of no use: pass detector=, a function "
+            "from a photo's path to its boxes, or a file of detections."
         )
-    if det_model is not None:
-        raise InputError(f"Pass either detector= or nothing, det_model={det_model!r} isn't used.")
     folder = Path(output_dir) if output_dir else Path(data).parent / f"{Path(data).stem}_auto_annotate_labels"
     detect, sam = detector_of(detector), Weights(sam_model).on(device)
     found_any = False

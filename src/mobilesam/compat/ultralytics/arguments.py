@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ IGNORED = (
 IMG_SIZE = 1024
 
 
-@dataclass(frozen=True)
+@dataclass
 class Arguments:
     """What is done with a source, besides its prompts. Raises InputError for another imgsz than 1024."""
 
@@ -121,8 +121,8 @@ class Arguments:
 KNOWN = tuple(sorted(field.name for field in fields(Arguments)))
 
 
-def read(given: dict[str, Any]) -> Arguments:
-    """The arguments of a call. Raises InputError for one that isn't known.
+def read(given: dict[str, Any], base: Arguments | None = None) -> Arguments:
+    """The arguments of a call, over those of `base`. Raises InputError for one that isn't known.
 
     >>> read({"conf": 0.5, "retina_masks": True}).conf
     0.5
@@ -130,7 +130,8 @@ def read(given: dict[str, Any]) -> Arguments:
     unknown = [name for name in given if name not in KNOWN and name not in IGNORED]
     if unknown:
         raise InputError(f"There is no argument {unknown[0]!r}; there are: {', '.join(sorted((*KNOWN, *IGNORED)))}.")
-    return Arguments(**{name: value for name, value in given.items() if name in KNOWN and value is not None})
+    known = {name: value for name, value in given.items() if name in KNOWN and value is not None}
+    return replace(base or Arguments(), **known)
 
 
 def device_of(device: Any) -> str:

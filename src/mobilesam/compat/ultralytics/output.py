@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from pathlib import Path
 
 from ...errors import OutputError
@@ -50,15 +49,16 @@ class Output:
 def _new_folder(arguments: Arguments) -> Path:
     """project/name, or name2, name3, ... where that is taken."""
     wanted = Path(arguments.project or RUNS) / (arguments.name or "predict")
-    for number in count(1):
-        folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}{number}")
+    number = 1
+    while True:
+        folder = wanted.with_name(f"{wanted.name}{number if number > 1 else ''}")
         try:
             folder.mkdir(parents=True, exist_ok=arguments.exist_ok)
-        except FileExistsError:
-            if arguments.exist_ok:  # a file has that name
-                raise OutputError(f"{folder} is a file; choose another project or name.") from None
         except OSError as error:
-            raise OutputError(f"Can't make {folder}: {error}. Choose a writable project folder.") from error
+            if arguments.exist_ok or not isinstance(error, FileExistsError):
+                raise OutputError(
+                    f"Can't make the folder {folder}: {error}. Choose another project or name."
+                ) from error
+            number += 1
         else:
             return folder
-    raise AssertionError  # count() has no end

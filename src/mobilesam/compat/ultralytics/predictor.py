@@ -26,7 +26,7 @@ from ...types import F32, HW, U8, AnyArray, Bool
 from .arguments import IMG_SIZE, Arguments, read
 from .output import Output
 from .results import Results
-from .tensors import Array, array_of, plain, tensor_of
+from .tensors import array_of, plain, tensor_of
 from .weights import Weights
 
 Prompts: TypeAlias = dict[str, Any]
@@ -52,9 +52,9 @@ class Predictor:
         given = {**(cfg or {}), **(overrides or {})}
         model = given.pop("model", None) or DEFAULT
         self._weights = model if isinstance(model, Weights) else Weights(model)
-        self._overrides = given
         self._embedding: Embedding | None = None
         self.args: Arguments = read(given)
+        """For every call; each may be set."""
         self.features: Any = None
         """The set image's embedding (1, 256, 64, 64); it may be replaced by another of the same image size."""
         self.im: U8 | None = None
@@ -96,7 +96,7 @@ class Predictor:
         **arguments: Any,
     ) -> Any:
         """A list of Results, with `stream` an iterator; without `source` of the set image."""
-        self.args = chosen = read({**self._overrides, **arguments})
+        chosen = read(arguments, self.args)
         given = _given(
             {**self.prompts, **_given({"bboxes": bboxes, "points": points, "labels": labels, "masks": masks})}
         )
@@ -139,8 +139,8 @@ class Predictor:
         embedding = Embedding(np.asarray(array_of(features), np.float32), letterbox, sam.info.model_id)
         given = _given({"bboxes": bboxes, "points": points, "labels": labels, "masks": masks})
         chosen = replace(self.args, multimask_output=multimask_output, conf=None, classes=None, max_det=None)
-        found, _ = _rows(_found(sam, embedding, _built(letterbox, given), chosen), chosen)
-        return (tensor_of(found[0]) if len(found[0]) else None), tensor_of(found[1])
+        found, boxes, _ = _rows(_found(sam, embedding, _built(letterbox, given), chosen), chosen)
+        return (tensor_of(found) if len(found) else None), tensor_of(boxes)
 
     def _of_source(self, source: Any, given: Prompts, arguments: Arguments) -> Iterator[Results]:
         sam, output = self._weights.on(arguments.device), Output(arguments)
@@ -174,7 +174,7 @@ class Predictor:
     ) -> Results:
         found = _found(sam, embedding, built, arguments)
         times.append(perf_counter())
-        (masks, boxes), names = _rows(found, arguments)
+        masks, boxes, names = _rows(found, arguments)
         times.append(perf_counter())
         name = embedding.name if Path(embedding.name).suffix else f"{embedding.name}.jpg"
         speed = dict(zip(STAGES, (1000 * np.diff(times)).tolist(), strict=True))
@@ -186,7 +186,7 @@ class Predictor:
 
 def rgb(source: Any) -> Any:
     """The source with its BGR arrays as pictures, and a camera's number that is written as text as a number."""
-    if isinstance(source, np.ndarray) and not isinstance(source, Array):
+    if isinstance(source, np.ndarray):
         if source.ndim == 4:
             return [rgb(picture) for picture in source]
         return Picture("", None, partial(_from_bgr, source))
@@ -233,7 +233,7 @@ def _found(
     return sam.predictor.predict(embedding, built, multimask=arguments.multimask_output)
 
 
-def _rows(found: native.Results | Scene, arguments: Arguments) -> tuple[tuple[Bool, F32], dict[int, str]]:
+def _rows(found: native.Results | Scene, arguments: Arguments) -> tuple[Bool, F32, dict[int, str]]:
     """Masks (N, H, W) and boxes (N, 6) of what the arguments want of it, and the names of all there was."""
     if isinstance(found, Scene):
         scores = np.array([candidate.predicted_iou for candidate in found.candidates], np.float32)
@@ -244,4 +244,4 @@ def _rows(found: native.Results | Scene, arguments: Arguments) -> tuple[tuple[Bo
     part = replace(found, candidates=[found.candidates[i] for i in rows]) if isinstance(found, Scene) else found[rows]
     ends = part.boxes - np.array([0, 0, 1, 1], np.float32)  # Ultralytics' are inclusive
     boxes = np.column_stack([np.maximum(ends, 0), scores[rows], numbers[rows]]).astype(np.float32)
-    return (part.masks, boxes), {int(number): str(number) for number in np.unique(numbers)}
+    return part.masks, boxes, {int(number): str(number) for number in np.unique(numbers)}
