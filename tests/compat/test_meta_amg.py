@@ -111,7 +111,8 @@ GENERATORS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "compressed, no specks": {"output_mode": "coco_rle", "min_mask_region_area": 2000, "stability_score_offset": 3.0},
     "own points": {"output_mode": "uncompressed_rle", "points_per_side": None, "points_per_batch": 5,
-                   "point_grids": [np.random.default_rng(1).uniform(size=(12, 2))], "pred_iou_thresh": 0.0, "box_nms_thresh": 0.99},
+                   "point_grids": [np.random.default_rng(1).uniform(size=(12, 2))], "pred_iou_thresh": 0.0,
+                   "box_nms_thresh": 0.99},
     "crops": {"crop_n_layers": 1, "crop_n_points_downscale_factor": 2, "pred_iou_thresh": 0.6},
     "nothing passes": {"pred_iou_thresh": 1.1},
 }  # fmt: skip

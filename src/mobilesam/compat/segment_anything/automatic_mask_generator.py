@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,12 @@ from .utils.amg import (
     uncrop_points,
 )
 
-OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
+ENCODERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "binary_mask": rle_to_mask,
+    "uncompressed_rle": lambda rle: rle,
+    "coco_rle": coco_encode_rle,
+}
+"""Output mode -> what makes a record's segmentation of uncompressed run lengths."""
 
 
 class SamAutomaticMaskGenerator:
@@ -64,7 +70,7 @@ class SamAutomaticMaskGenerator:
         assert (points_per_side is None) != (point_grids is None), (
             "Exactly one of points_per_side or point_grid must be provided."
         )
-        assert output_mode in OUTPUT_MODES, f"Unknown output_mode {output_mode}."
+        assert output_mode in ENCODERS, f"Unknown output_mode {output_mode}."
         if point_grids is None and points_per_side is not None:
             point_grids = build_all_layer_point_grids(points_per_side, crop_n_layers, crop_n_points_downscale_factor)
         self.point_grids: Any = point_grids
@@ -95,14 +101,9 @@ class SamAutomaticMaskGenerator:
         return [self._record(data, i) for i in range(len(data["rles"]))]
 
     def _record(self, data: MaskData, i: int) -> dict[str, Any]:
-        encode: dict[str, Any] = {
-            "binary_mask": rle_to_mask,
-            "coco_rle": coco_encode_rle,
-            "uncompressed_rle": lambda rle: rle,
-        }
         rle = data["rles"][i]
         return {
-            "segmentation": encode[self.output_mode](rle),
+            "segmentation": ENCODERS[self.output_mode](rle),
             "area": area_from_rle(rle),
             "bbox": box_xyxy_to_xywh(data["boxes"][i]).tolist(),
             "predicted_iou": data["iou_preds"][i].item(),

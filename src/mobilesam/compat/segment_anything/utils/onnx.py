@@ -52,8 +52,10 @@ class SamOnnxModel(nn.Module):
 
     def _embed_masks(self, input_mask: Tensor, has_mask_input: Tensor) -> Tensor:
         encoder: Any = self.model.prompt_encoder
-        given: Tensor = has_mask_input * encoder.mask_downscaling(input_mask)
-        return given + (1 - has_mask_input) * encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
+        given = encoder.mask_downscaling(input_mask)
+        none = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
+        out: Tensor = has_mask_input * given + (1 - has_mask_input) * none
+        return out
 
     def mask_postprocessing(self, masks: Tensor, orig_im_size: Tensor) -> Tensor:
         """Low-resolution logits -> logits over a photo of `orig_im_size` (2,)."""
