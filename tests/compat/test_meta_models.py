@@ -101,7 +101,7 @@ def test_gradients_of_our_own_decoder() -> None:
     decoder, positions = theirs.mask_decoder, theirs.prompt_encoder.get_dense_pe()
     expected = decoder.predict_masks(theirs_features, positions, sparse[:, :2], dense)
     found = ours.decode(ours_features, coords, labels, mask)
-    for (masks, iou), sam in ((expected, theirs), (found, ours)):
+    for masks, iou in (expected, found):
         (masks.square().mean() + iou.square().sum()).backward()
     close(found[0], expected[0], LOGITS)
     close(found[1], expected[1], LOGITS)
