@@ -16,9 +16,9 @@ TARGET = ROOT / "docs/interfaces.md"
 HEAD = """# Every name of the three interfaces
 
 Made by [scripts/interface_table.py](../scripts/interface_table.py). Meta's and MobileSAM's names are those that the
-packages `segment-anything` 1.0 and `mobilesam-mirror` 1.0.0 define in each of their modules; every signature is compared with
-theirs (tests/compat/test_meta_signatures.py), and the values by the test in the table. Ultralytics' are what its pages and
-users name, since its code is AGPL and not looked into by tests. Tests are in tests/compat.
+packages `segment-anything` 1.0 and `mobilesam-mirror` 1.0.0 define in each of their modules; every signature is
+compared with theirs (tests/compat/test_meta_signatures.py), and the values by the test in the table. Ultralytics' are
+what its pages and users name: its code is AGPL, and no test here imports it. Tests are in tests/compat.
 """
 
 
