@@ -18,7 +18,8 @@ HEAD = """# Every name of the three interfaces
 Made by [scripts/interface_table.py](../scripts/interface_table.py). Meta's and MobileSAM's names are those that the
 packages `segment-anything` 1.0 and `mobilesam-mirror` 1.0.0 define in each of their modules; every signature is
 compared with theirs (tests/compat/test_meta_signatures.py), and the values by the test in the table. Ultralytics' are
-what its pages and users name: its code is AGPL, and no test here imports it. Tests are in tests/compat.
+what its pages and users name: its code is AGPL, and is run only as a program of its own (clients.md). Tests are in
+tests/compat.
 """
 
 
@@ -28,9 +29,7 @@ def meta(package: str) -> list[str]:
     signatures = importlib.import_module("test_meta_signatures")
     lines = [f"\n## {package}\n", "| name | here | values tested by |", "|---|---|---|"]
     for module, name in signatures.callables(package):
-        offered = name.split(".")[0] not in names.NOT_OFFERED.get(module, ())
-        test = names.covered_by(f"{module}.{name}") if offered else "an inner layer, built another way here"
-        lines.append(f"| {module}.{name} | {'yes' if offered else 'no'} | {test} |")
+        lines.append(f"| {module}.{name} | yes | {names.covered_by(f'{module}.{name}')} |")
     return lines
 
 

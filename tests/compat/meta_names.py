@@ -30,8 +30,15 @@ TESTS: dict[str, str] = {
     "modeling.image_encoder.window_unpartition": _VALUES + "test_windows",
     "modeling.image_encoder.get_rel_pos": _VALUES + "test_relative_positions",
     "modeling.image_encoder.add_decomposed_rel_pos": _VALUES + "test_relative_positions",
-    "modeling.tiny_vit_sam": _VALUES + "test_tiny_vits",
-    "modeling.tiny_vit_sam.LayerNorm2d": _VALUES + "test_modules",
+    "modeling.tiny_vit_sam": _VALUES + "test_modules",
+    "modeling.tiny_vit_sam.TinyViT": _VALUES + "test_tiny_vits",
+    **{
+        f"modeling.tiny_vit_sam.tiny_vit_{size}": _VALUES + "test_tiny_vits"
+        for size in ("5m_224", "11m_224", "21m_224", "21m_384", "21m_512")
+    },
+    "modeling.tiny_vit_sam.register_tiny_vit_model": _VALUES + "test_registered_builders",
+    "modeling.tiny_vit_sam.DropPath": _VALUES + "test_drop_path",
+    "modeling.tiny_vit_sam.Conv2d_BN.fuse": _VALUES + "test_fused_convolutions",
     "modeling.tiny_vit_sam.TinyViT.forward": _MODELS + "test_metas_interface_gives_the_references_embedding_and_masks",
     "modeling.tiny_vit_sam.TinyViT.forward_features": _MODELS
     + "test_metas_interface_gives_the_references_embedding_and_masks",
@@ -56,23 +63,6 @@ TESTS: dict[str, str] = {
     "utils.amg.remove_small_regions": _AMG + "test_small_regions",
 }
 """Module, class or function -> its test; a longer name goes before the one that it begins with."""
-
-NOT_OFFERED: dict[str, tuple[str, ...]] = {
-    "modeling.tiny_vit_sam": (
-        "Attention",
-        "BasicLayer",
-        "Conv2d_BN",
-        "ConvLayer",
-        "DropPath",
-        "MBConv",
-        "Mlp",
-        "PatchEmbed",
-        "PatchMerging",
-        "TinyViTBlock",
-        "register_tiny_vit_model",
-    ),
-}
-"""Inner layers of TinyViT, which are built another way here (mobilesam/nn/tiny_vit.py)."""
 
 
 def covered_by(name: str) -> str:

@@ -298,12 +298,15 @@ def test_an_encoder_that_returns_a_pair(small) -> None:
     assert torch.equal(predictor.features, torch.ones(1, 32, 4, 4))
 
 
-def test_encoders_take_batches(sam) -> None:
+def test_encoders_take_batches(sam, small) -> None:
     """micro-sam."""
-    photos = torch.rand(2, 3, 128, 64, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        together = sam.image_encoder(photos)
-        torch.testing.assert_close(together[1:], sam.image_encoder(photos[1:]), atol=1e-4, rtol=1e-4)
+    encoder = TinyViT(64, depths=[1, 1, 1, 1], embed_dims=[8, 16, 32, 320], num_heads=[1, 2, 4, 5]).eval()
+    assert encoder.img_size == 64
+    for model, side in ((encoder, 64), (small.image_encoder, 64), (sam.image_encoder, 1024)):
+        photos = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            together = model(photos)
+            torch.testing.assert_close(together[1:], model(photos[1:]), atol=1e-4, rtol=1e-4)
 
 
 def test_the_projections_may_be_replaced(small) -> None:
@@ -396,7 +399,7 @@ def test_weights_loaded_after_eval_count(sam, small, state) -> None:
     """Upstream caches the attention bias in .eval()."""
     fresh = mobile_sam.build_sam_vit_t()
     fresh.load_state_dict(state)
-    photo = torch.rand(1, 3, 64, 64)
+    photo = torch.rand(1, 3, 1024, 1024)
     with torch.no_grad():
         torch.testing.assert_close(fresh.image_encoder(photo), sam.image_encoder(photo))
 

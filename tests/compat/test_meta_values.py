@@ -14,6 +14,8 @@ import reference
 import torch
 from torch import Tensor, nn
 
+from mobilesam import InputError
+
 PACKAGE = "mobile_sam"
 """Meta's own 1.0 on PyPI differs from its repository in two bugs (clients.md); MobileSAM's has them mended."""
 EMBEDDING, LOGITS = 1e-4, 1e-3
@@ -42,9 +44,11 @@ def twins(module: str, name: str, *args: Any, **kwargs: Any) -> tuple[nn.Module,
     """A module of theirs with random weights, and ours with the same."""
     theirs, ours = (cls(*args, **kwargs) for cls in both(module, name))
     reference.randomise(theirs)
+    theirs.train()  # upstream's TinyViT looks its biases up in .eval(), and returns nothing
+    theirs.eval()
     ours.load_state_dict(theirs.state_dict(), strict=True)
     assert list(ours.state_dict()) == list(theirs.state_dict())
-    return theirs.eval(), ours.eval()
+    return theirs, ours.eval()
 
 
 MODULES = {
@@ -67,6 +71,17 @@ MODULES = {
         (96, 16, 3, 24, 3, 2), {"use_rel_pos": True, "window_size": 4, "global_attn_indexes": (1,)}, [(2, 3, 96, 96)],
     ),
     "modeling.tiny_vit_sam.LayerNorm2d": ((24,), {}, [(2, 24, 4, 5)]),
+    "modeling.tiny_vit_sam.Conv2d_BN": ((4, 6, 3, 2, 1, 1, 2), {}, [(2, 4, 9, 8)]),
+    "modeling.tiny_vit_sam.PatchEmbed": ((3, 8, 32, nn.GELU), {}, [(2, 3, 32, 32)]),
+    "modeling.tiny_vit_sam.MBConv": ((8, 8, 3.0, nn.ReLU, 0.1), {}, [(2, 8, 5, 4)]),
+    "modeling.tiny_vit_sam.PatchMerging": (((4, 6), 8, 12, nn.GELU), {}, [(2, 24, 8)]),
+    "modeling.tiny_vit_sam.ConvLayer": (
+        (8, (4, 6), 2, nn.GELU), {"conv_expand_ratio": 2.0, "drop_path": [0.0, 0.1]}, [(2, 8, 4, 6)],
+    ),
+    "modeling.tiny_vit_sam.Mlp": ((8,), {"hidden_features": 20, "act_layer": nn.ReLU}, [(2, 5, 8)]),
+    "modeling.tiny_vit_sam.Attention": ((8, 4, 3, 2, (3, 4)), {}, [(2, 12, 8)]),
+    "modeling.tiny_vit_sam.TinyViTBlock": ((8, (5, 7), 2, 3, 2.0, 0.0, 0.1, 5, nn.ReLU), {}, [(2, 35, 8)]),
+    "modeling.tiny_vit_sam.BasicLayer": ((8, (5, 7), 2, 2, 3), {"drop_path": [0.0, 0.1]}, [(2, 35, 8)]),
 }  # fmt: skip
 
 
@@ -280,3 +295,68 @@ def test_tiny_vits(name: str) -> None:
     assert list(model.state_dict()) == keys
     assert facts == expected
     assert model.no_weight_decay_keywords() == {"attention_biases"}
+
+
+@pytest.mark.parametrize("out_dim", [320, 12])
+def test_merging_a_map_and_the_strides(out_dim: int) -> None:
+    """To 320, 448 and 576 channels upstream's merging keeps the resolution."""
+    theirs, ours = twins("modeling.tiny_vit_sam", "PatchMerging", (4, 6), 8, out_dim, nn.GELU)
+    with torch.no_grad():
+        close(ours(drawn(2, 8, 4, 6)), theirs(drawn(2, 8, 4, 6)))
+
+
+@pytest.mark.parametrize("layer", ["ConvLayer", "BasicLayer"])
+def test_a_stage_with_its_merging(layer: str) -> None:
+    arguments = (8, (4, 6), 1, nn.GELU) if layer == "ConvLayer" else (8, (4, 6), 1, 2, 3)
+    pairs = zip(both("modeling.tiny_vit_sam", layer), both("modeling.tiny_vit_sam", "PatchMerging"), strict=True)
+    theirs, ours = (cls(*arguments, downsample=merging, out_dim=12) for cls, merging in pairs)
+    reference.randomise(theirs)
+    ours.load_state_dict(theirs.state_dict())
+    photo = drawn(2, 8, 4, 6) if layer == "ConvLayer" else drawn(2, 24, 8)
+    with torch.no_grad():
+        close(ours.eval()(photo), theirs.train().eval()(photo))
+
+
+def test_fused_convolutions() -> None:
+    theirs, ours = twins("modeling.tiny_vit_sam", "Conv2d_BN", 4, 6, 3, 2, 1, 1, 2)
+    photo = drawn(2, 4, 9, 8)
+    close(ours.fuse()(photo), theirs.fuse()(photo))
+    torch.testing.assert_close(ours.fuse()(photo), ours(photo), rtol=1e-4, atol=1e-5)
+
+
+def test_drop_path() -> None:
+    """Not compared: timm's is stood in for. Left out photo by photo, and the mean stays."""
+    _, cls = both("modeling.tiny_vit_sam", "DropPath")
+    layer, photos = cls(0.25), torch.ones(4000, 1, 1)
+    assert repr(layer) == "DropPath(drop_prob=0.25)"
+    torch.manual_seed(0)
+    out = layer(photos)
+    assert sorted(out.unique().tolist()) == [0.0, pytest.approx(4 / 3)]
+    assert float(out.detach().mean()) == pytest.approx(1, abs=0.05)
+    assert torch.equal(layer.eval()(photos), photos)
+    assert torch.equal(cls()(photos), photos)
+
+
+def test_checkpointing_gives_the_same_gradients() -> None:
+    _, cls = both("modeling.tiny_vit_sam", "ConvLayer")
+    gradients = []
+    for use_checkpoint in (False, True):
+        torch.manual_seed(0)
+        layer = cls(8, (4, 6), 2, nn.GELU, use_checkpoint=use_checkpoint)
+        photo = drawn(2, 8, 4, 6).requires_grad_()
+        layer(photo).square().mean().backward()
+        gradients.append(photo.grad)
+    close(gradients[1], gradients[0])
+
+
+def test_registered_builders() -> None:
+    _, register = both("modeling.tiny_vit_sam", "register_tiny_vit_model")
+
+    def fake() -> str:
+        return "built"
+
+    builder = register(fake)
+    assert builder.__name__ == "fake"
+    assert builder() == builder(num_classes=3) == "built"
+    with pytest.raises(InputError, match="ImageNet weights of fake"):
+        builder(pretrained=True)

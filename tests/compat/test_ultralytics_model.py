@@ -13,7 +13,7 @@ import torch
 import mobilesam
 from conftest import COFFEE, ROOT
 from mobilesam import InputError, MobileSAMError, NotSupportedError, WeightsNotFoundError
-from mobilesam.backends.checkpoint import Checkpoint, as_float32
+from mobilesam.backends.checkpoint import Checkpoint
 from mobilesam.catalog import locate
 from mobilesam.compat import ultralytics
 from mobilesam.compat.ultralytics import SAM, Predictor
@@ -27,7 +27,7 @@ from mobilesam.testing import FakeBackend
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled weights as a PyTorch file with the name of Ultralytics' page."""
     path = tmp_path_factory.mktemp("weights") / "mobile_sam.pt"
-    state = as_float32(Checkpoint(locate("mobilesam")).state())
+    state = Checkpoint(locate("mobilesam")).state()
     torch.save({key: torch.from_numpy(value) for key, value in state.items()}, path)
     return path
 

@@ -77,7 +77,7 @@ def test_weights_loaded_after_eval_count_at_once(sam: Sam) -> None:
 
 
 def test_offsets_by_hand() -> None:
-    index = offset_index(3)
+    index = offset_index(3, 3)
     assert index[0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8]
     assert index[4].tolist() == [4, 3, 4, 1, 0, 1, 4, 3, 4]
     assert torch.equal(index, index.T)

@@ -73,4 +73,9 @@ def build_sam(arch: str = "mobile_sam", img_size: int = 1024) -> Sam:
     >>> len(build_sam().state_dict())
     439
     """
-    return Sam(ENCODERS[arch](img_size), PromptEncoder(img_size=img_size), MaskDecoder()).eval()
+    return with_encoder(ENCODERS[arch](img_size), img_size)
+
+
+def with_encoder(image_encoder: nn.Module, img_size: int = 1024) -> Sam:
+    """An image encoder and SAM's other two parts with random weights, in evaluation mode."""
+    return Sam(image_encoder, PromptEncoder(img_size=img_size), MaskDecoder()).eval()

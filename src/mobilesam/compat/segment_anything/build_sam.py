@@ -83,7 +83,9 @@ def _norm(dim: int) -> nn.LayerNorm:
 
 
 ENCODERS: dict[str, Callable[[], ImageEncoderViT | TinyViT]] = {
-    "mobile_sam": lambda: TinyViT(img_size=IMG_SIZE, drop_path_rate=0.0, layer_lr_decay=0.8, **WIDTHS_5M),
+    "mobile_sam": lambda: TinyViT(  # type: ignore[no-untyped-call]  # upstream's signature
+        img_size=IMG_SIZE, drop_path_rate=0.0, layer_lr_decay=0.8, **WIDTHS_5M
+    ),
     "sam_vit_b": lambda: _vit(VIT_B),
     "sam_vit_l": lambda: _vit(VIT_L),
     "sam_vit_h": lambda: _vit(VIT_H),
