@@ -11,7 +11,8 @@
     ├── DownloadError (ConnectionError)        no network, offline switch, wrong hash
     ├── OutputError (OSError)                  a result can't be written
     ├── MissingDependencyError (ImportError)   an extra isn't installed
-    └── BackendError (RuntimeError)            a runtime refused to load or run
+    ├── BackendError (RuntimeError)            a runtime refused to load or run
+    └── ExportError (RuntimeError)             an exported file doesn't do what the model does
 
 Each message says what was wrong, what was given, and what to do.
 """
@@ -65,3 +66,7 @@ class MissingDependencyError(MobileSAMError, ImportError):
 
 class BackendError(MobileSAMError, RuntimeError):
     """A runtime could not load or run the model."""
+
+
+class ExportError(MobileSAMError, RuntimeError):
+    """An exported file was tried and gives other masks than the model it was made of."""

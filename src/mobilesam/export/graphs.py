@@ -94,22 +94,33 @@ def export_graphs(sam: Sam, folder: Path, prefix: str) -> None:
             ["logits", "iou"],
         ),
     ):
-        model = _trace(network, inputs, dynamic, outputs)
+        model = trace(network, inputs, dynamic, outputs)
         (folder / f"{prefix}_{name}.onnx.graph").write_bytes(_without_weights(model, set(sam.state_dict())))
 
 
-def _trace(
-    network: nn.Module, inputs: dict[str, Tensor], dynamic: dict[str, Any] | None, outputs: list[str]
+def trace(
+    network: nn.Module,
+    inputs: dict[str, Tensor],
+    dynamic: dict[str, Any] | None,
+    outputs: list[str],
+    *,
+    names: list[str] | None = None,
+    opset: int = OPSET,
+    optimize: bool = False,
 ) -> onnx.ModelProto:
+    """The network as an ONNX model, its inputs called as in `inputs` or else `names`.
+
+    Without `optimize` no weight is folded into a constant.
+    """
     program = torch.onnx.export(
         network.eval(),
         kwargs=inputs,
         dynamic_shapes=dynamic,
-        input_names=list(inputs),
+        input_names=names or list(inputs),
         output_names=outputs,
-        opset_version=OPSET,
+        opset_version=opset,
         dynamo=True,
-        optimize=False,  # it would fold weights into constants; see below
+        optimize=optimize,
         external_data=False,
         verbose=False,
     )
@@ -131,13 +142,13 @@ def _without_weights(model: onnx.ModelProto, names: set[str]) -> bytes:
     model = onnxscript.optimizer.optimize(model, num_iterations=4, onnx_shape_inference=True)
     for info in [i for i in model.graph.input if i.name in names]:
         model.graph.input.remove(info)
-    _share_equal_tensors(model.graph)
-    _strip_metadata(model)
+    share_equal_tensors(model.graph)
+    strip_metadata(model)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
 
-def _share_equal_tensors(graph: onnx.GraphProto) -> None:
+def share_equal_tensors(graph: onnx.GraphProto) -> None:
     """Keep one of several equal constants (each attention block brings its own offset table)."""
     first: dict[bytes, str] = {}
     renamed: dict[str, str] = {}
@@ -153,7 +164,7 @@ def _share_equal_tensors(graph: onnx.GraphProto) -> None:
         node.input[:] = [renamed.get(name, name) for name in node.input]
 
 
-def _strip_metadata(model: onnx.ModelProto) -> None:
+def strip_metadata(model: onnx.ModelProto) -> None:
     """The exporter notes stack traces with the paths of this machine; shapes inside are inferred again."""
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
