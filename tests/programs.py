@@ -53,6 +53,11 @@ def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
     return np.count_nonzero(a & b) / union if union else 1.0
 
 
+def best_partners(found: np.ndarray, ours: np.ndarray) -> np.ndarray:
+    """For each found mask the highest IoU with one of ours."""
+    return np.array([max(mask_iou(mask, other) for other in ours) for mask in found])
+
+
 Marks = list[dict[str, Any]]
 
 

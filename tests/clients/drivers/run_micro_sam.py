@@ -35,6 +35,7 @@ fresh = mobile_sam.SamPredictor(predictor.model)
 util.set_precomputed(fresh, again)  # writes features and sizes, and never calls set_image
 y1, x1, y2, x2 = request["box_yxyx"]
 arrays = {
+    "image": util._to_image(image),
     "labels": np.asarray(labels),
     "features": np.asarray(embeddings["features"]),
     "again": np.asarray(again["features"]),

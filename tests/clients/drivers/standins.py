@@ -38,7 +38,15 @@ def stand_in(*names: str) -> None:
 
 def stand_in_torchvision() -> None:
     """torchvision has no CPU build for the tested torch; of what it does, only suppression of boxes is called."""
-    names = ("ops.boxes", "transforms.functional", "transforms.v2.functional", "models", "io", "datasets.utils", "utils")
+    names = (
+        "ops.boxes",
+        "transforms.functional",
+        "transforms.v2.functional",
+        "models",
+        "io",
+        "datasets.utils",
+        "utils",
+    )
     stand_in(*(f"torchvision.{name}" for name in names))
     for module in ("torchvision.ops", "torchvision.ops.boxes"):
         sys.modules[module].nms = nms
@@ -47,27 +55,27 @@ def stand_in_torchvision() -> None:
     sys.modules["torchvision"].__version__ = "0.0"
 
 
-def box_area(boxes_n4):
-    return (boxes_n4[:, 2] - boxes_n4[:, 0]) * (boxes_n4[:, 3] - boxes_n4[:, 1])
+def box_area(boxes):
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
-def nms(boxes_n4, scores_n, iou_threshold: float):
+def nms(boxes, scores, iou_threshold: float):
     """Indices of the boxes that no better one overlaps by more than the threshold, the best first."""
     import torch
 
-    order, kept = scores_n.argsort(descending=True, stable=True), []
+    order, kept = scores.argsort(descending=True, stable=True), []
     while len(order):
         best, rest = order[0], order[1:]
         kept.append(best)
-        low = torch.maximum(boxes_n4[best, :2], boxes_n4[rest, :2])
-        high = torch.minimum(boxes_n4[best, 2:], boxes_n4[rest, 2:])
+        low = torch.maximum(boxes[best, :2], boxes[rest, :2])
+        high = torch.minimum(boxes[best, 2:], boxes[rest, 2:])
         both = (high - low).clamp(min=0).prod(dim=1)
-        union = box_area(boxes_n4[best][None]) + box_area(boxes_n4[rest]) - both
+        union = box_area(boxes[best][None]) + box_area(boxes[rest]) - both
         order = rest[both <= iou_threshold * union]
     return torch.stack(kept) if kept else order
 
 
-def batched_nms(boxes_n4, scores_n, group_n, iou_threshold: float):
-    """`nms` within each group: groups are moved so far apart that their boxes can't meet."""
-    far = group_n.to(boxes_n4.dtype) * (boxes_n4.max() + 1 if boxes_n4.numel() else 1)
-    return nms(boxes_n4 + far[:, None], scores_n, iou_threshold)
+def batched_nms(boxes, scores, idxs, iou_threshold: float):
+    """`nms` within each group `idxs`: the groups are moved so far apart that their boxes can't meet."""
+    far = idxs.to(boxes.dtype) * (boxes.max() + 1 if boxes.numel() else 1)
+    return nms(boxes + far[:, None], scores, iou_threshold)
