@@ -13,12 +13,10 @@ import torch
 import torch.nn.functional as F
 
 from mobilesam.backends import Checkpoint
-from mobilesam.backends.checkpoint import as_float32
 from mobilesam.catalog import locate
 from mobilesam.geometry import Letterbox
 from mobilesam.image import to_tensor
-from mobilesam.nn.checkpoint import load_state
-from mobilesam.nn.sam import build_mobile_sam
+from mobilesam.nn.checkpoint import load_sam
 from mobilesam.nn.transformer import Attention, ImageToTokenAttention, TokenToImageAttention
 
 
@@ -26,9 +24,7 @@ class EagerReference:
     """`set_image` and `predict` as upstream's SamPredictor does them."""
 
     def __init__(self) -> None:
-        state = as_float32(Checkpoint(locate("mobilesam")).state())
-        self.sam = build_mobile_sam()
-        load_state(self.sam, {key: torch.from_numpy(value) for key, value in state.items()})
+        self.sam = load_sam("mobile_sam", 1024, Checkpoint(locate("mobilesam")).state())
         for module in self.sam.modules():
             if isinstance(module, (ImageToTokenAttention, TokenToImageAttention)):  # regrouped; upstream's are plain
                 module.__class__ = Attention

@@ -159,8 +159,8 @@ def write_files(state: State, float32: Path | None) -> None:
     """Weights and graphs; torch is imported only here, so `--help` is quick."""
     from safetensors.numpy import save_file
 
-    from mobilesam.export.graphs import export_graphs
-    from mobilesam.nn.sam import build_mobile_sam
+    from mobilesam.catalog.models import ARCHS
+    from mobilesam.export.graphs import write_architecture
 
     FILES.mkdir(parents=True, exist_ok=True)
     # One entry only: safetensors writes several in any order, and the file's hash would change.
@@ -168,7 +168,8 @@ def write_files(state: State, float32: Path | None) -> None:
     save_file(to_half(state), FILES / "mobilesam.safetensors", metadata)
     if float32:
         save_file(state, float32, metadata)
-    export_graphs(build_mobile_sam(), FILES, prefix="mobile_sam")
+    for arch in ARCHS:
+        write_architecture(arch, FILES)
     for path in sorted(FILES.iterdir()):
         path.chmod(0o644)  # safetensors writes 0600
         print(f"{path.stat().st_size:>10} {hashlib.sha256(path.read_bytes()).hexdigest()} {path.name}")

@@ -7,28 +7,27 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import save_file as save_torch
 
 from conftest import COFFEE
 from mobilesam import SAM, CheckpointError, WeightsNotFoundError
 from mobilesam.backends import Checkpoint
-from mobilesam.backends.checkpoint import as_float32
 from mobilesam.catalog import locate
-from mobilesam.catalog.models import MOBILE_SAM
-from mobilesam.nn.checkpoint import load_state, read_pickled
-from mobilesam.nn.sam import build_mobile_sam
+from mobilesam.catalog.models import ARCHS
+from mobilesam.nn.checkpoint import load_sam, read_pickled
+from mobilesam.nn.sam import build_sam
 
 
 @pytest.fixture(scope="module")
 def seeded() -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    return build_mobile_sam().state_dict()
+    return build_sam().state_dict()
 
 
 @pytest.fixture(scope="module")
 def bundled_pt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled weights as a PyTorch file with all 439 keys."""
-    sam = build_mobile_sam()
-    load_state(sam, {k: torch.from_numpy(v) for k, v in as_float32(load_file(locate("mobilesam"))).items()})
+    sam = load_sam("mobile_sam", 1024, load_file(locate("mobilesam")))
     path = tmp_path_factory.mktemp("weights") / "any_name.bin"
     torch.save(sam.state_dict(), path)
     return path
@@ -47,10 +46,15 @@ def test_wrapped_state_dicts_are_unwrapped(seeded, tmp_path, wrap) -> None:
     assert Checkpoint(tmp_path / "w.pt").arch.name == "mobile_sam"
 
 
-def test_prefixed_keys_are_stripped(seeded, tmp_path) -> None:
-    torch.save({f"sam.{k}": v for k, v in seeded.items()}, tmp_path / "w.pt")
-    state = Checkpoint(tmp_path / "w.pt").state()
+@pytest.mark.parametrize("save", [torch.save, save_torch], ids=["pickle", "safetensors"])
+def test_prefixed_keys_are_stripped(seeded, tmp_path, save) -> None:
+    save({f"sam.{k}": v for k, v in seeded.items()}, tmp_path / "w")
+    checkpoint = Checkpoint(tmp_path / "w")
+    state = checkpoint.state()
     assert state.keys() == seeded.keys()
+    some = checkpoint.state(["mask_decoder.iou_token.weight"])
+    np.testing.assert_array_equal(some.pop("mask_decoder.iou_token.weight"), seeded["mask_decoder.iou_token.weight"])
+    assert not some
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnx", "pytorch"])
@@ -91,7 +95,7 @@ def test_a_wrong_file_names_missing_and_surplus_keys(seeded, tmp_path) -> None:
 
 
 def test_keys_that_nothing_reads_may_be_absent(seeded, tmp_path) -> None:
-    state = {k: v.numpy() for k, v in seeded.items() if not MOBILE_SAM.is_optional(k)}
+    state = {k: v.numpy() for k, v in seeded.items() if not ARCHS["mobile_sam"].is_optional(k)}
     assert len(state) == 439 - 27 - 4
     save_file(state, tmp_path / "w.safetensors")
     assert Checkpoint(tmp_path / "w.safetensors").arch.name == "mobile_sam"

@@ -20,7 +20,7 @@ from mobilesam.export import verify
 from mobilesam.export.onnx import DECODER_INPUTS, DECODER_OUTPUTS, LAYOUTS, encoder_model, export_onnx, write_onnx
 from mobilesam.geometry import Letterbox
 from mobilesam.image import to_tensor
-from mobilesam.nn.sam import Sam, build_mobile_sam
+from mobilesam.nn.sam import Sam, build_sam
 
 SIZE, FULL = 256, 1024
 ATOL = 1e-3
@@ -31,7 +31,7 @@ SOURCE = {"name": "small", "sha256": "0" * 64, "licence": "none"}
 @pytest.fixture(scope="module")
 def sam() -> Sam:
     torch.manual_seed(0)
-    made = build_mobile_sam(SIZE)
+    made = build_sam(img_size=SIZE)
     for key, value in made.state_dict().items():  # so that a normalisation left out would be seen
         if key.endswith("running_var"):
             value.uniform_(0.5, 1.5)
@@ -202,7 +202,7 @@ def test_the_zip_has_one_folder_with_the_same_files(folder: Path) -> None:
 def test_a_file_that_gives_other_masks_is_not_written(folder: Path, tmp_path: Path, monkeypatch) -> None:
     encoder, decoder = ((folder / f"small.{part}.onnx").read_bytes() for part in ("encoder", "decoder"))
     torch.manual_seed(1)
-    other = build_mobile_sam(SIZE)
+    other = build_sam(img_size=SIZE)
     with pytest.raises(ExportError, match=r"mask IoU 0\.\d+ .* 0\.99 is wanted"):
         verify.compare(encoder, decoder, other, takes_pixels=True)
     monkeypatch.setattr("mobilesam.export.onnx.encoder_model", lambda *_: encoder)
@@ -215,6 +215,13 @@ def test_a_file_that_gives_other_masks_is_not_written(folder: Path, tmp_path: Pa
 def test_an_unknown_layout_is_named_with_the_known_ones(sam: Sam, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'nothing'; choose one of: meta, anylabeling, osam"):
         write_onnx(sam, tmp_path, layout="nothing", source=SOURCE)
+
+
+def test_a_model_too_large_for_one_file_is_refused_at_once(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        large = build_sam("sam_vit_h")
+    with pytest.raises(InputError, match=r"small has 2\.6 GB of weights"):
+        write_onnx(large, tmp_path, layout="meta", source=SOURCE)
 
 
 def test_the_command_offers_every_layout() -> None:

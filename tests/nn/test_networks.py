@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from conftest import COFFEE, load_sam
-from mobilesam.catalog.models import MOBILE_SAM
+from mobilesam.catalog.models import ARCHS
+from mobilesam.export.graphs import weightless
 from mobilesam.nn.mask_decoder import MaskDecoder
 from mobilesam.nn.prompt_encoder import PositionEmbeddingRandom, PromptEncoder
-from mobilesam.nn.sam import Sam, build_mobile_sam
+from mobilesam.nn.sam import Sam, build_sam
 from mobilesam.nn.tiny_vit import TinyVit, TinyVitBlock, offset_index
 from mobilesam.nn.transformer import Attention, ImageToTokenAttention, TokenToImageAttention
 
@@ -16,7 +17,7 @@ from mobilesam.nn.transformer import Attention, ImageToTokenAttention, TokenToIm
 @pytest.fixture(scope="module")
 def sam() -> Sam:
     torch.manual_seed(0)
-    return build_mobile_sam()
+    return build_sam()
 
 
 def test_parameters_are_the_papers(sam: Sam) -> None:
@@ -29,8 +30,9 @@ def test_parameters_are_the_papers(sam: Sam) -> None:
     assert decoder + sum(p.numel() for p in sam.prompt_encoder.parameters()) == pytest.approx(4.06e6, rel=0.05)
 
 
-def test_the_key_table_is_the_networks_own(sam: Sam) -> None:
-    assert {k: tuple(v.shape) for k, v in sam.state_dict().items()} == MOBILE_SAM.shapes
+@pytest.mark.parametrize("arch", ARCHS)
+def test_the_key_table_is_the_networks_own(arch: str) -> None:
+    assert {k: tuple(v.shape) for k, v in weightless(arch).state_dict().items()} == ARCHS[arch].shapes
 
 
 @pytest.mark.parametrize("hw", [(64, 64), (96, 160), (224, 32), (448, 448)])
@@ -153,7 +155,7 @@ def test_padding_has_no_position_and_labels_have_their_own_embedding() -> None:
 
 def test_gradients_reach_every_weight_that_counts(sam: Sam) -> None:
     """Training stands on this: no detached branch, in encoder, prompt encoder and decoder."""
-    model = build_mobile_sam()
+    model = build_sam()
     features = model.encode(torch.randn(1, 3, 1024, 1024))
     labels = torch.tensor([[1.0, 0.0, -1.0], [2.0, 3.0, 1.0]])
     masked = model.decode(features, torch.rand(2, 3, 2) * 1024, labels, torch.randn(2, 1, 256, 256))

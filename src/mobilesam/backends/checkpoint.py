@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from ..catalog.models import ARCHS, ArchSpec
 from ..catalog.store import digest_of
 from ..errors import CheckpointError
 from ..types import AnyArray
+from .graph import named_in
 
 T = TypeVar("T")
 State = Mapping[str, AnyArray]
@@ -47,15 +48,22 @@ class Checkpoint:
         """The architecture that the keys and shapes belong to. Raises CheckpointError."""
         return recognise(self._shapes(), self.path)
 
-    def state(self) -> dict[str, AnyArray]:
-        """The tensors as arrays, under upstream's keys."""
-        if self._is_safetensors:
-            load_file = require("safetensors.numpy", None, "Reading weights").load_file
-            try:
-                return bare_state(load_file(self.path))
-            except Exception as error:  # safetensors raises its own class, which is not exported
-                raise CheckpointError(f"{self.path} is damaged: {error}. Get the file again.") from error
-        return self._pickled
+    def state(self, only: Collection[str] | None = None) -> dict[str, AnyArray]:
+        """The tensors, or some of them, as arrays under upstream's keys."""
+        if not self._is_safetensors:
+            return {key: value for key, value in self._pickled.items() if only is None or key in only}
+        safe_open = require("safetensors", None, "Reading weights").safe_open
+        try:
+            with safe_open(self.path, framework="np") as file:
+                names = bare_state({key: key for key in file.keys()})  # noqa: SIM118  # the file is no mapping
+                return {key: file.get_tensor(name) for key, name in names.items() if only is None or key in only}
+        except Exception as error:  # safetensors raises its own class, which is not exported
+            raise CheckpointError(f"{self.path} is damaged: {error}. Get the file again.") from error
+
+    def weights(self, graph: bytes) -> dict[str, AnyArray]:
+        """The tensors that a graph reads, as contiguous float32."""
+        state = self.state(named_in(graph, self.arch.shapes))
+        return {key: np.ascontiguousarray(value, np.float32) for key, value in state.items()}
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         if self._is_safetensors:
@@ -115,8 +123,3 @@ def _header_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is no readable safetensors file: {error}. Get the file again.") from error
     return bare_state(shapes)
-
-
-def as_float32(state: State) -> dict[str, AnyArray]:
-    """The floating tensors as float32 (a bundled file stores matrices in half precision)."""
-    return {k: np.asarray(v, np.float32) for k, v in state.items() if np.issubdtype(v.dtype, np.floating)}

@@ -1,36 +1,62 @@
-"""Put a state dict into a weight-free ONNX graph, without the onnx package.
+"""Give a weight-free ONNX graph its weights, without the onnx package and without a copy.
 
-A serialised protobuf message may be followed by another of its type, and a parser merges the two:
-repeated fields are joined. So a complete model is the graph file, followed by a model that holds
-nothing but the weights as initialisers. Field numbers are those of onnx.proto3, which are frozen.
+A serialised protobuf message may be followed by another of its type, and a parser merges the two: repeated
+fields are joined. So a model is the graph file, followed by a model that only declares the weights, and the
+runtime takes the arrays as they lie in memory. (With the weights inside, a ViT-H would be larger than the two
+gigabytes that protobuf allows.) Field numbers are those of onnx.proto3, which are frozen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
+from collections.abc import Iterable, Mapping
 
 from ..types import AnyArray
 
 _FLOAT = 1  # TensorProto.DataType.FLOAT
-_MODEL_GRAPH, _GRAPH_INITIALIZER = 7, 5
+_EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
+_MODEL_GRAPH, _GRAPH_INITIALIZER, _GRAPH_INPUT = 7, 5, 11
 _NODE_INPUT = 1
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
+_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 1, 2, 8, 13, 14
+_INFO_NAME, _INFO_TYPE, _TYPE_TENSOR, _TYPE_ELEMENT, _TYPE_SHAPE, _SHAPE_DIM, _DIM_VALUE = 1, 2, 1, 1, 2, 1, 1
 
 
-def complete(graph: bytes, state: Mapping[str, AnyArray]) -> bytes:
-    """The bytes of an ONNX model: `graph` with those tensors of `state` that it names, as float32."""
-    used = [name for name in state if _field(_NODE_INPUT, name.encode()) in graph]
-    tensors = b"".join(_field(_GRAPH_INITIALIZER, _tensor(name, state[name])) for name in used)
-    return graph + _field(_MODEL_GRAPH, tensors)
+def named_in(graph: bytes, names: Iterable[str]) -> list[str]:
+    """Those of the state-dict keys that the graph reads."""
+    return [name for name in names if _field(_NODE_INPUT, name.encode()) in graph]
+
+
+def with_initializers(graph: bytes, weights: Mapping[str, AnyArray]) -> bytes:
+    """The model with its weights declared as external: ONNX Runtime's `add_external_initializers` brings them."""
+    return _joined(graph, _GRAPH_INITIALIZER, (_tensor(name, value) for name, value in weights.items()))
+
+
+def with_inputs(graph: bytes, weights: Mapping[str, AnyArray]) -> bytes:
+    """The model with its weights declared as inputs, to be replaced by constants."""
+    return _joined(graph, _GRAPH_INPUT, (_input(name, value) for name, value in weights.items()))
+
+
+def _joined(graph: bytes, field: int, messages: Iterable[bytes]) -> bytes:
+    return graph + _field(_MODEL_GRAPH, b"".join(_field(field, message) for message in messages))
 
 
 def _tensor(name: str, value: AnyArray) -> bytes:
-    dims = b"".join(_varint(_TENSOR_DIMS << 3) + _varint(size) for size in value.shape)
-    kind = _varint(_TENSOR_TYPE << 3) + _varint(_FLOAT)
-    raw = np.ascontiguousarray(value, "<f4").tobytes()
-    return dims + kind + _field(_TENSOR_NAME, name.encode()) + _field(_TENSOR_RAW, raw)
+    dims = b"".join(_number(_TENSOR_DIMS, size) for size in value.shape)
+    place = {"location": "memory", "offset": "0", "length": str(value.size * 4)}
+    entries = b"".join(
+        _field(_TENSOR_EXTERNAL, _field(1, key.encode()) + _field(2, text.encode())) for key, text in place.items()
+    )
+    kind, location = _number(_TENSOR_TYPE, _FLOAT), _number(_TENSOR_LOCATION, _EXTERNAL)
+    return dims + kind + _field(_TENSOR_NAME, name.encode()) + entries + location
+
+
+def _input(name: str, value: AnyArray) -> bytes:
+    dims = b"".join(_field(_SHAPE_DIM, _number(_DIM_VALUE, size)) for size in value.shape)
+    tensor = _number(_TYPE_ELEMENT, _FLOAT) + _field(_TYPE_SHAPE, dims)
+    return _field(_INFO_NAME, name.encode()) + _field(_INFO_TYPE, _field(_TYPE_TENSOR, tensor))
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
 
 
 def _field(number: int, payload: bytes) -> bytes:

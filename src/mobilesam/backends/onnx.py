@@ -10,8 +10,8 @@ import onnxruntime as ort
 from ..errors import BackendError, InputError
 from ..types import F32
 from .base import BackendInfo
-from .checkpoint import Checkpoint, as_float32
-from .graph import complete
+from .checkpoint import Checkpoint
+from .graph import with_initializers
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -71,9 +71,12 @@ class OnnxBackend:
         options.log_severity_level = 3
         if self._threads:
             options.intra_op_num_threads = self._threads
-        model = complete(self._checkpoint.arch.graph(part).read_bytes(), as_float32(self._checkpoint.state()))
+        graph = self._checkpoint.arch.graph(part).read_bytes()
+        weights = self._checkpoint.weights(graph)
+        values = [ort.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
+        options.add_external_initializers(list(weights), values)
         try:
-            return ort.InferenceSession(model, options, providers=[self._provider])
+            return ort.InferenceSession(with_initializers(graph, weights), options, providers=[self._provider])
         except RuntimeError as error:
             raise BackendError(f"ONNX Runtime can't load the {part}: {error}") from error
 

@@ -7,6 +7,7 @@ import logging
 import os
 import queue
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -18,8 +19,8 @@ from ..errors import BackendError
 from ..files import write_bytes
 from ..types import F32, AnyArray
 from .base import BackendInfo
-from .checkpoint import Checkpoint, as_float32
-from .graph import complete
+from .checkpoint import Checkpoint
+from .graph import with_inputs
 
 log = logging.getLogger(__name__)
 
@@ -107,9 +108,10 @@ class OpenVinoBackend:
                 return self._core.import_model(path.read_bytes(), self._device, config)
             except (RuntimeError, OSError) as error:
                 log.info("%s can't be used (%s); compiling again", path, error)
-        state = as_float32(self._checkpoint.state())
+        graph = self._checkpoint.arch.graph(part).read_bytes()
+        weights = self._checkpoint.weights(graph)  # lives until the model is compiled: nothing is copied before
         try:
-            model = self._core.read_model(complete(self._checkpoint.arch.graph(part).read_bytes(), state))
+            model = _with_constants(self._core.read_model(with_inputs(graph, weights)), weights)
             if prompts is not None:
                 side = self.info.img_size // 16
                 model.reshape({"features": [1, 256, side, side], "tokens": [*prompts, 256]})
@@ -155,6 +157,17 @@ class _Network:
             raise BackendError(f"OpenVINO failed: {error}") from error
         finally:
             self._requests.put(request)
+
+
+def _with_constants(model: Any, weights: Mapping[str, AnyArray]) -> Any:
+    """The model with constants in place of the inputs that stand for its weights."""
+    for parameter in model.get_parameters():
+        name = parameter.get_friendly_name()
+        if name in weights:
+            constant = ov.op.Constant(weights[name], shared_memory=True)
+            parameter.output(0).replace(constant.output(0))
+            model.remove_parameter(parameter)
+    return model
 
 
 def _config(core: Any, device: str, precision: str, threads: int | None) -> dict[str, Any]:

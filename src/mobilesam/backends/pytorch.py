@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from ..errors import BackendError
-from ..nn.checkpoint import load_state
-from ..nn.sam import build_mobile_sam
+from ..nn.checkpoint import load_sam
 from ..types import F32
 from .base import BackendInfo
-from .checkpoint import Checkpoint, as_float32
+from .checkpoint import Checkpoint
 
 
 class PyTorchBackend:
@@ -24,8 +23,7 @@ class PyTorchBackend:
         self._device = _device(device)
         self._dtype = _dtype(self._device, precision)
         self._threads = threads
-        self.sam = build_mobile_sam(checkpoint.arch.img_size)
-        load_state(self.sam, {key: torch.from_numpy(v) for key, v in as_float32(checkpoint.state()).items()})
+        self.sam = load_sam(checkpoint.arch.name, checkpoint.arch.img_size, checkpoint.state())
         self.sam.to(self._device).eval().requires_grad_(False)
         self.info = BackendInfo(
             runtime="pytorch",

@@ -63,21 +63,39 @@ class ModelSpec:
         return self.url is None
 
 
-MOBILE_SAM = ArchSpec(
-    name="mobile_sam",
-    img_size=1024,
-    graphs={
-        "encoder": "mobile_sam_encoder.onnx.graph",
-        "prompts": "mobile_sam_prompts.onnx.graph",
-        "decoder": "mobile_sam_decoder.onnx.graph",
-        "decoder_masked": "mobile_sam_decoder_masked.onnx.graph",
-    },
-    keys_file="mobile_sam.keys.json",
-    # The unused ImageNet head, and BatchNorm's counter, which matters in training only.
-    optional=("image_encoder.norm_head.", "image_encoder.head.", ".num_batches_tracked"),
-)
+def _arch(name: str, optional: tuple[str, ...] = ()) -> ArchSpec:
+    """An architecture with an image encoder of its own and SAM's prompt encoder and mask decoder."""
+    return ArchSpec(
+        name=name,
+        img_size=1024,
+        graphs={
+            "encoder": f"{name}_encoder.onnx.graph",
+            "prompts": "sam_prompts.onnx.graph",
+            "decoder": "sam_decoder.onnx.graph",
+            "decoder_masked": "sam_decoder_masked.onnx.graph",
+        },
+        keys_file=f"{name}.keys.json",
+        optional=optional,
+    )
 
-ARCHS: dict[str, ArchSpec] = {MOBILE_SAM.name: MOBILE_SAM}
+
+ARCHS: dict[str, ArchSpec] = {
+    arch.name: arch
+    for arch in (
+        # The unused ImageNet head, and BatchNorm's counter, which matters in training only.
+        _arch("mobile_sam", ("image_encoder.norm_head.", "image_encoder.head.", ".num_batches_tracked")),
+        _arch("sam_vit_b"),
+        _arch("sam_vit_l"),
+        _arch("sam_vit_h"),
+    )
+}
+
+
+def _metas(file: str, arch: str, size: int, sha256: str) -> ModelSpec:
+    """One of the checkpoints of Segment Anything's authors."""
+    url = f"https://dl.fbaipublicfiles.com/segment_anything/{file}"
+    return ModelSpec(file, file, arch, size, sha256, "Apache-2.0", "Segment Anything's authors (Meta)", url)
+
 
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec
@@ -102,6 +120,24 @@ MODELS: dict[str, ModelSpec] = {
             origin="MobileSAM's authors, weights/mobile_sam.pt at f706ad9",
             url="https://github.com/ChaoningZhang/MobileSAM/raw/"
             "f706ad9c4eb7f219c00d9050e46328518ffb65d2/weights/mobile_sam.pt",
+        ),
+        _metas(
+            "sam_vit_b_01ec64.pth",
+            "sam_vit_b",
+            375_042_383,
+            "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        ),
+        _metas(
+            "sam_vit_l_0b3195.pth",
+            "sam_vit_l",
+            1_249_524_607,
+            "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+        ),
+        _metas(
+            "sam_vit_h_4b8939.pth",
+            "sam_vit_h",
+            2_564_550_879,
+            "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
         ),
     )
 }

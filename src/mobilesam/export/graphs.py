@@ -7,15 +7,17 @@ docs/decisions/0001-graphs-without-weights.md has the reasons.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx_ir as ir
 import onnxscript.optimizer
 import torch
 from torch import Tensor, nn
 
-from ..nn.sam import Sam
+from ..nn.sam import Sam, build_sam
 
 OPSET = 20
 """The lowest with GELU as one operator; with 18 onnxruntime encodes 20 % slower."""
@@ -64,9 +66,35 @@ class _MaskedDecoder(_Decoder):
         return Sam.decode_tokens(self, features, tokens, mask)  # type: ignore[arg-type]  # as above
 
 
-def export_graphs(sam: Sam, folder: Path, prefix: str) -> None:
-    """Write the weight-free graphs of encoder, prompts, decoder and decoder with masks into `folder`."""
+def write_architecture(arch: str, folder: Path) -> None:
+    """Write what `catalog/files` has of an architecture: its table of keys and its encoder's graph.
+
+    MobileSAM's comes with the graphs that all share.
+    """
+    sam = weightless(arch)
+    lines = [f"{json.dumps(key)}: {json.dumps(list(value.shape))}" for key, value in sam.state_dict().items()]
+    (folder / f"{arch}.keys.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    export_graphs(sam, folder, arch, rest="sam" if arch == "mobile_sam" else None)
+
+
+def weightless(arch: str, img_size: int = 1024) -> Sam:
+    """A model of which only the shapes count: its weights, all zero, take no memory, whatever their number."""
+    with torch.device("meta"):
+        sam = build_sam(arch, img_size)
+    zeros = {key: torch.zeros((), dtype=value.dtype).expand(value.shape) for key, value in sam.state_dict().items()}
+    sam.load_state_dict(zeros, assign=True)
+    return sam
+
+
+def export_graphs(sam: Sam, folder: Path, encoder: str, rest: str | None = None) -> None:
+    """Write weight-free graphs into `folder`: `encoder`_encoder, and `rest`_prompts, _decoder and _decoder_masked.
+
+    Without `rest` the encoder alone: all architectures share SAM's decoder.
+    """
     size = sam.prompt_encoder.img_size
+    _write(_Encoder(sam), folder / f"{encoder}_encoder", {"image": torch.zeros(1, 3, size, size)}, None, ["features"])
+    if rest is None:
+        return
     features = torch.zeros(1, 256, size // 16, size // 16)
     # The decoder without masks takes maps of any size. Sizes that differ, and two prompts of three tokens:
     # with a 1 or equal numbers the exporter would take an axis for fixed.
@@ -77,7 +105,6 @@ def export_graphs(sam: Sam, folder: Path, prefix: str) -> None:
     free = {0: axes["prompts"], 1: axes["tokens"]}
 
     for name, network, inputs, dynamic, outputs in (
-        ("encoder", _Encoder(sam), {"image": torch.zeros(1, 3, size, size)}, None, ["features"]),
         ("prompts", _Prompts(sam), {"coords": coords, "labels": labels}, {"coords": free, "labels": free}, ["tokens"]),
         (
             "decoder",
@@ -94,8 +121,15 @@ def export_graphs(sam: Sam, folder: Path, prefix: str) -> None:
             ["logits", "iou"],
         ),
     ):
-        model = trace(network, inputs, dynamic, outputs)
-        (folder / f"{prefix}_{name}.onnx.graph").write_bytes(_without_weights(model, set(sam.state_dict())))
+        _write(network, folder / f"{rest}_{name}", inputs, dynamic, outputs)
+
+
+def _write(
+    network: nn.Module, target: Path, inputs: dict[str, Tensor], dynamic: dict[str, Any] | None, outputs: list[str]
+) -> None:
+    """Trace a network and write its graph, without the weights, beside `target` with the suffix .onnx.graph."""
+    graph = _without_weights(trace(network, inputs, dynamic, outputs), set(network.state_dict()))
+    target.with_name(f"{target.name}.onnx.graph").write_bytes(graph)
 
 
 def trace(
@@ -107,7 +141,7 @@ def trace(
     names: list[str] | None = None,
     opset: int = OPSET,
     optimize: bool = False,
-) -> onnx.ModelProto:
+) -> ir.Model:
     """The network as an ONNX model, its inputs called as in `inputs` or else `names`.
 
     Without `optimize` no weight is folded into a constant.
@@ -126,20 +160,20 @@ def trace(
     )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
-    model: onnx.ModelProto = program.model_proto
-    return model
+    return program.model
 
 
-def _without_weights(model: onnx.ModelProto, names: set[str]) -> bytes:
+def _without_weights(program: ir.Model, names: set[str]) -> bytes:
     """The optimised model, with the tensors of the state dict left out.
 
-    While it is optimised the weights are inputs, so that nothing computed from them is folded.
+    While it is optimised the weights are inputs, so that nothing computed from them is folded; and they become
+    inputs before anything is serialised, as protobuf holds no more than two gigabytes.
     """
-    weights = [t for t in model.graph.initializer if t.name in names]
-    for tensor in weights:
-        model.graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
-        model.graph.initializer.remove(tensor)
-    model = onnxscript.optimizer.optimize(model, num_iterations=4, onnx_shape_inference=True)
+    for name in sorted(names & set(program.graph.initializers)):
+        weight = program.graph.initializers.pop(name)
+        weight.const_value = None
+        program.graph.inputs.append(weight)
+    model = onnxscript.optimizer.optimize(ir.to_proto(program), num_iterations=4, onnx_shape_inference=True)
     for info in [i for i in model.graph.input if i.name in names]:
         model.graph.input.remove(info)
     share_equal_tensors(model.graph)

@@ -19,24 +19,27 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx_ir as ir
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import __version__
-from ..backends.checkpoint import Checkpoint, as_float32
+from ..backends.checkpoint import Checkpoint
 from ..catalog import locate
 from ..catalog.models import DEFAULT, MODELS
 from ..errors import InputError
 from ..files import write_bytes, write_text
 from ..image import MEAN, STD
-from ..nn.checkpoint import load_state
-from ..nn.sam import Sam, build_mobile_sam
+from ..nn.checkpoint import load_sam
+from ..nn.sam import Sam
 from . import anylabeling, verify
 from .graphs import share_equal_tensors, strip_metadata, trace
 
 OPSET, IR_VERSION = 18, 8
 """ONNX Runtime 1.14 (2023) and later read these; labelling programs ask for 1.15 and later."""
+MOST_BYTES = 2**31
+"""What a protobuf message holds."""
 DECODER_INPUTS = (
     "image_embeddings",
     "point_coords",
@@ -161,11 +164,10 @@ def export_onnx(
     """
     _layout(layout)
     checkpoint = Checkpoint(locate(model))
-    sam = build_mobile_sam(checkpoint.arch.img_size)
-    load_state(sam, {key: torch.from_numpy(value) for key, value in as_float32(checkpoint.state()).items()})
+    sam = load_sam(checkpoint.arch.name, checkpoint.arch.img_size, checkpoint.state())
     known = next((spec for spec in MODELS.values() if spec.sha256 == checkpoint.digest), None)
     source = {
-        "name": known.name if known else re.sub(r"[^A-Za-z0-9._-]+", "_", checkpoint.path.stem),
+        "name": re.sub(r"[^A-Za-z0-9._-]+", "_", Path(known.name if known else checkpoint.path).stem),
         "architecture": checkpoint.arch.name,
         "sha256": checkpoint.digest,
         "licence": known.licence if known else "that of the weights file",
@@ -178,6 +180,12 @@ def write_onnx(
 ) -> list[Path]:
     """As `export_onnx`, for a model in memory; `source` has its "name" and what else the manifest should say of it."""
     chosen = _layout(layout)
+    weights = sum(parameter.numel() * 4 for parameter in sam.parameters())
+    if weights >= MOST_BYTES:
+        raise InputError(
+            f"{source['name']} has {weights / 1e9:.1f} GB of weights, and these programs read single files, which "
+            f"ONNX limits to {MOST_BYTES / 1e9:.1f} GB. Export a smaller model."
+        )
     single = chosen.single_mask if single_mask is None else single_mask
     encoder, decoder = encoder_model(sam, chosen), decoder_model(sam, single_mask=single)
     lowest = verify.compare(encoder, decoder, sam, takes_pixels=chosen.takes_pixels)
@@ -249,7 +257,7 @@ def _whole(
 ) -> bytes:
     """The network as one ONNX file for old readers, its inputs called `names`, without notes of this machine."""
     with _quiet():
-        model = trace(network, inputs, dynamic, list(outputs), names=names, opset=OPSET, optimize=True)
+        model = ir.to_proto(trace(network, inputs, dynamic, list(outputs), names=names, opset=OPSET, optimize=True))
     share_equal_tensors(model.graph)
     strip_metadata(model)
     del model.graph.output[:]  # the exporter has no names for free sizes, and forgets some fixed ones

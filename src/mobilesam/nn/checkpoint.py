@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError
-from .sam import Sam
+from ..types import AnyArray
+from .sam import Sam, build_sam
 
 WRAPPERS = ("model", "model_state", "state_dict")
 """Keys under which training programs put the state dict (Ultralytics, micro-sam, Lightning)."""
@@ -39,10 +40,16 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
     return dict(loaded)
 
 
-def load_state(sam: Sam, state: Mapping[str, Tensor]) -> None:
-    """Put a state dict whose keys were checked (see `backends.checkpoint.recognise`) into the model.
+def load_sam(arch: str, img_size: int, state: Mapping[str, AnyArray]) -> Sam:
+    """A model with the tensors of a state dict that `backends.checkpoint.recognise` knows, as float32.
 
     Keys that no forward pass reads may be absent; they become zero, so that nothing random is saved later.
+    Float32 arrays are taken as they are, not copied.
     """
-    own = sam.state_dict()
-    sam.load_state_dict({key: state.get(key, torch.zeros_like(value)) for key, value in own.items()})
+    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+        sam = build_sam(arch, img_size)
+    expected = sam.state_dict()
+    tensors = {key: torch.from_numpy(value).to(expected[key].dtype) for key, value in state.items()}
+    absent = {key: torch.zeros(v.shape, dtype=v.dtype) for key, v in expected.items() if key not in tensors}
+    sam.load_state_dict(tensors | absent, assign=True)
+    return sam

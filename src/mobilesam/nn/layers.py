@@ -25,6 +25,20 @@ class LayerNorm2d(nn.Module):
         return self.weight[:, None, None] * normed + self.bias[:, None, None]
 
 
+class MlpBlock(nn.Module):
+    """Two linear layers with an activation between."""
+
+    def __init__(self, dim: int, hidden: int, activation: type[nn.Module] = nn.ReLU) -> None:
+        super().__init__()
+        self.lin1 = nn.Linear(dim, hidden)
+        self.lin2 = nn.Linear(hidden, dim)
+        self.act = activation()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.lin2(self.act(self.lin1(x)))
+        return out
+
+
 class Mlp(nn.Module):
     """`depth` linear layers with ReLU between them (SAM's hypernetworks and IoU head)."""
 
@@ -38,3 +52,13 @@ class Mlp(nn.Module):
             x = torch.relu(layer(x))
         out: Tensor = self.layers[-1](x)
         return out
+
+
+def neck(dim: int, out_dim: int) -> nn.Sequential:
+    """From an encoder's width to the decoder's: a 1x1 and a 3x3 convolution, each with a LayerNorm after it."""
+    return nn.Sequential(
+        nn.Conv2d(dim, out_dim, 1, bias=False),
+        LayerNorm2d(out_dim),
+        nn.Conv2d(out_dim, out_dim, 3, padding=1, bias=False),
+        LayerNorm2d(out_dim),
+    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from .mask_decoder import MaskDecoder
 from .prompt_encoder import PromptEncoder
 from .tiny_vit import TinyVit
+from .vit import VIT_B, VIT_H, VIT_L, Vit
 
 
 class Sam(nn.Module):
@@ -55,10 +58,19 @@ class Sam(nn.Module):
         return logits, iou
 
 
-def build_mobile_sam(img_size: int = 1024) -> Sam:
-    """MobileSAM with random weights: TinyViT-5M and SAM's decoder, 439 state-dict keys.
+ENCODERS: dict[str, Callable[[int], nn.Module]] = {
+    "mobile_sam": lambda img_size: TinyVit(img_size=img_size),
+    "sam_vit_b": lambda img_size: Vit(VIT_B, img_size),
+    "sam_vit_l": lambda img_size: Vit(VIT_L, img_size),
+    "sam_vit_h": lambda img_size: Vit(VIT_H, img_size),
+}
+"""Architecture, as the catalog names it -> its image encoder with random weights, for photos of a size."""
 
-    >>> len(build_mobile_sam().state_dict())
+
+def build_sam(arch: str = "mobile_sam", img_size: int = 1024) -> Sam:
+    """An architecture of `ENCODERS` with random weights, in evaluation mode, with upstream's state-dict keys.
+
+    >>> len(build_sam().state_dict())
     439
     """
-    return Sam(TinyVit(img_size=img_size), PromptEncoder(img_size=img_size), MaskDecoder()).eval()
+    return Sam(ENCODERS[arch](img_size), PromptEncoder(img_size=img_size), MaskDecoder()).eval()

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import LayerNorm2d
+from .layers import neck
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def offset_index(window: int) -> Tensor:
     >>> offset_index(2).tolist()
     [[0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]]
     """
-    cells = torch.arange(window * window)
+    cells = torch.arange(window * window, device="cpu")  # real numbers even where the weights are only shapes
     rows, cols = cells // window, cells % window
     return (rows[:, None] - rows[None]).abs() * window + (cols[:, None] - cols[None]).abs()
 
@@ -232,12 +232,7 @@ class TinyVit(nn.Module):
         self.layers = nn.ModuleList(stages)
         self.norm_head = nn.LayerNorm(dims[3])
         self.head = nn.Linear(dims[3], config.classes)
-        self.neck = nn.Sequential(
-            nn.Conv2d(dims[3], config.out_dim, 1, bias=False),
-            LayerNorm2d(config.out_dim),
-            nn.Conv2d(config.out_dim, config.out_dim, 3, padding=1, bias=False),
-            LayerNorm2d(config.out_dim),
-        )
+        self.neck = neck(dims[3], config.out_dim)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         x_bchw = self.patch_embed(x_bchw)

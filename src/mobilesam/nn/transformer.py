@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .layers import MlpBlock
 
 
 class Attention(nn.Module):
@@ -84,19 +85,6 @@ class ImageToTokenAttention(Attention):
         v_in_image_space = v @ self.out_proj.weight.transpose(0, 1).reshape(heads, width, dim)
         mixed = weights.transpose(1, 2) @ v_in_image_space.reshape(batch, heads * tokens, dim)
         return mixed + self.out_proj.bias
-
-
-class MlpBlock(nn.Module):
-    """Two linear layers with ReLU between."""
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.lin1 = nn.Linear(dim, hidden)
-        self.lin2 = nn.Linear(hidden, dim)
-
-    def forward(self, x_bnc: Tensor) -> Tensor:
-        out: Tensor = self.lin2(F.relu(self.lin1(x_bnc)))
-        return out
 
 
 class TwoWayBlock(nn.Module):

@@ -1,4 +1,4 @@
-"""micro-sam with our classes in the place of `mobile_sam`, which it prefers: embeddings kept in zarr, its own everything."""
+"""micro-sam with our classes as the `mobile_sam` that it prefers: embeddings kept in zarr, prompts, its everything."""
 
 from __future__ import annotations
 

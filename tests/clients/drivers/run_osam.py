@@ -22,12 +22,15 @@ def blob(path: str) -> osam.types.Blob:
     return osam.types.Blob(url=Path(path).absolute().as_uri(), hash=f"sha256:{digest}")
 
 
+BLOBS = {part: blob(request[part]) for part in ("encoder", "decoder")}
+
+
 class MobileSam(Sam):
     name = "mobilesam:latest"
-    _blobs = {part: blob(request[part]) for part in ("encoder", "decoder")}
+    _blobs = BLOBS
 
 
-for part, made in MobileSam._blobs.items():  # osam's own cache, in this process's home
+for part, made in BLOBS.items():  # osam's own cache, in this process's home
     Path(made.path).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(request[part], made.path)
 osam.apis.registered_model_types.append(MobileSam)

@@ -1,4 +1,4 @@
-"""transformers' SamModel with our weights under its names: its decoder on our embedding, its mask generation on our encoder."""
+"""transformers' SamModel with our weights under its names: its decoder, and its mask generation on our encoder."""
 
 from __future__ import annotations
 
