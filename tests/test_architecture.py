@@ -67,6 +67,7 @@ def test_importing_everything_of_core_changes_no_global_state() -> None:
         + """
 before = state()
 import mobilesam, mobilesam.model, mobilesam.results, mobilesam.plot, mobilesam.backends, mobilesam.cli.main
+import mobilesam.compat.ultralytics
 after = state()
 print(json.dumps([k for k in before if before[k] != after[k]]))
 """

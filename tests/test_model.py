@@ -15,6 +15,7 @@ from conftest import COFFEE
 from mobilesam import SAM, BackendError, InputError, MissingDependencyError, PromptError, backends
 from mobilesam.image import to_rgb
 from mobilesam.testing import FakeBackend
+from videos import write_video
 
 FAKE = SAM.from_backend(FakeBackend())
 BLANK = np.zeros((400, 600, 3), np.uint8)
@@ -186,3 +187,33 @@ def test_a_cache_that_cant_be_written_is_no_obstacle(tmp_path: Path, monkeypatch
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MOBILESAM_CACHE", str(tmp_path / "file"))
     assert SAM(runtime="openvino").predict(COFFEE, points=[300, 200])[0].masks.any()
+
+
+def test_a_stream_holds_one_photo_at_a_time(fake_sam: SAM, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "walk.avi", 3)
+    stream = fake_sam.predict(video, points=[20, 20], stream=True)
+    first = next(stream)
+    assert (first.name, first.path, first.masks[0, 20, 20]) == ("walk_000001.jpg", video, True)
+    assert first.image is not None
+    np.testing.assert_allclose(first.image[20, 20], (200, 0, 0), atol=4)
+    assert [r.name for r in stream] == ["walk_000002.jpg", "walk_000003.jpg"]
+    assert [r.name for r in fake_sam.predict(video, points=[20, 20])] == [f"walk_{i:06d}.jpg" for i in (1, 2, 3)]
+
+
+def test_a_stream_stops_at_what_is_wrong(fake_sam: SAM, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
+    stream = fake_sam.predict([tmp_path / "a.png", tmp_path / "no.png"], points=[2, 2], stream=True)
+    assert next(stream).name == "a.png"
+    with pytest.raises(FileNotFoundError, match=r"no\.png"):
+        next(stream)
+
+
+def test_a_camera_needs_a_stream(fake_sam: SAM) -> None:
+    for call in (fake_sam.embed, fake_sam.everything, lambda s: fake_sam.predict(s, points=[1, 1])):
+        with pytest.raises(InputError, match="stream=True"):
+            call(0)
+
+
+def test_masks_while_it_works_are_those_of_one_photo(fake_sam: SAM) -> None:
+    with pytest.raises(InputError, match="one photo"):
+        next(fake_sam.iter_everything([BLANK, BLANK]))

@@ -35,3 +35,18 @@ def test_colours_are_fixed_and_differ() -> None:
 def test_masks_of_a_few_pixels_are_visible() -> None:
     tiny = np.zeros((2, 2, 3), np.uint8)
     assert draw(tiny, np.ones((1, 2, 2), bool), alpha=1.0)[0, 0].tolist() == list(PALETTE[0])
+
+
+def test_labels_colours_and_lines() -> None:
+    photo = np.zeros((60, 80, 3), np.uint8)
+    masks = np.zeros((2, 60, 80), bool)
+    masks[0, 20:50, 5:35], masks[1, 20:50, 45:75] = True, True
+    boxes = np.array([[5, 20, 35, 50], [45, 20, 75, 50]], np.float32)
+    default, chosen = draw(photo, masks, alpha=1.0), draw(photo, masks, colours=[1, 1], alpha=1.0)
+    assert [tuple(picture[35, x]) for picture in (default, chosen) for x in (20, 60)] == [
+        colour(i) for i in (0, 1, 1, 1)
+    ]
+    bare, written = draw(photo, masks, boxes=boxes), draw(photo, masks, boxes=boxes, labels=["7", "8"])
+    assert (bare[8:16, 5:12] == 0).all()
+    assert (written[8:16, 5:12] != 0).any()
+    assert (draw(photo, masks, boxes=boxes, line=3) != bare).any()

@@ -50,3 +50,16 @@ def test_preferred_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.preferred_runtime() is None
     monkeypatch.setenv("MOBILESAM_RUNTIME", "onnx")
     assert settings.preferred_runtime() == "onnx"
+
+
+@pytest.mark.parametrize(
+    ("platform", "variable", "found"),
+    [("linux", None, False), ("linux", "DISPLAY", True), ("linux", "WAYLAND_DISPLAY", True), ("darwin", None, True)],
+)
+def test_displays(platform: str, variable: str | None, found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, ":0")
+    assert settings.has_display() is found

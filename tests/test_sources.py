@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from mobilesam import InputError, SourceNotFoundError
-from mobilesam.sources import is_many, list_pictures
+from mobilesam import ImageError, InputError, SourceNotFoundError
+from mobilesam.sources import is_endless, is_many, iter_pictures, list_pictures
+from videos import FakeCapture, write_video
 
 
 @pytest.fixture
@@ -87,3 +89,90 @@ def test_addresses_are_fetched_only_when_asked(folder: Path, monkeypatch: pytest
     assert (picture.name, picture.path, fetched) == ("cat.png", None, [])
     assert picture.load().shape == (3, 4, 3)
     assert fetched == [("https://example.org/cat.png?size=1", 5000)]
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float16, torch.bfloat16])
+def test_tensors_are_channels_first_rgb(dtype: torch.dtype) -> None:
+    pixels = np.random.default_rng(0).integers(0, 2, (3, 4, 5)).astype(np.uint8)
+    tensor = torch.from_numpy(pixels).to(dtype) * (255 if dtype == torch.uint8 else 1)
+    wanted = pixels.transpose(1, 2, 0) * 255
+    (one,) = list_pictures(tensor)
+    np.testing.assert_array_equal(one.load(), wanted)
+    stack = list_pictures(torch.stack([tensor, tensor.flip(1)]))
+    assert [p.name for p in stack] == ["image0", "image1"]
+    np.testing.assert_array_equal(stack[1].load(), wanted[::-1])
+    assert (is_many(tensor), is_many(tensor[None])) == (False, True)
+
+
+def test_tensors_that_are_no_pictures() -> None:
+    for tensor, message in (
+        (torch.zeros(5, 4, 3), r"\(C, H, W\).*\(5, 4, 3\)"),
+        (torch.full((3, 4, 5), 255.0), r"within 0..1, got 255..255"),
+        (torch.full((3, 4, 5), -2.1), r"got -2.1..-2.1"),
+        (torch.full((3, 4, 5), float("nan")), r"got nan"),
+    ):
+        (picture,) = list_pictures(tensor)
+        with pytest.raises(ImageError, match=message):
+            picture.load()
+
+
+def test_a_tensor_on_its_way_through_a_graph() -> None:
+    (picture,) = list_pictures(torch.ones(1, 3, 2, 2, requires_grad=True) * 1)
+    assert picture.load().tolist() == [[[255] * 3] * 2] * 2
+
+
+def test_arrays_of_other_libraries() -> None:
+    class Other:
+        def __init__(self, array: np.ndarray) -> None:
+            self.array, self.ndim = array, array.ndim
+
+        def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+            return self.array
+
+        def __iter__(self):
+            return map(Other, self.array)
+
+    assert [p.load().shape for p in list_pictures(Other(np.zeros((4, 5, 3), np.uint8)))] == [(4, 5, 3)]
+    assert [p.load().shape for p in list_pictures(Other(np.zeros((2, 4, 5, 3), np.uint8)))] == [(4, 5, 3)] * 2
+
+
+def test_pictures_pass_through() -> None:
+    (picture,) = list_pictures(np.zeros((2, 3, 3), np.uint8))
+    assert list_pictures([picture, picture]) == [picture, picture]
+
+
+def test_a_video_streams(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "walk.avi", 5)
+    pictures = list(iter_pictures(path))
+    assert [p.name for p in pictures] == [f"walk_{i:06d}.jpg" for i in range(1, 6)]
+    assert {p.path for p in pictures} == {path}
+    assert pictures[2].load().shape == (48, 64, 3)
+    assert [p.name[5:11] for p in iter_pictures(str(path), every=2)] == ["000001", "000003", "000005"]
+    assert len(list(iter_pictures([str(tmp_path / "*.avi"), path]))) == 10
+    assert is_many(path)
+    assert not is_many(tmp_path / "walk.png")
+
+
+def test_a_folder_gives_its_pictures_not_its_videos(folder: Path) -> None:
+    write_video(folder / "walk.avi", 1)
+    assert names(folder) == ["a.JPG", "b.png", "c.webp"]
+
+
+def test_a_list_of_frames_is_never_made(tmp_path: Path) -> None:
+    for source in (write_video(tmp_path / "walk.avi", 1), 0):
+        with pytest.raises(InputError, match="stream=True"):
+            list_pictures(source)
+
+
+def test_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = FakeCapture(3)
+    monkeypatch.setattr("cv2.VideoCapture", lambda number: camera if number == 1 else FakeCapture(0, opened=False))
+    pictures = iter_pictures(np.int64(1))
+    first = next(pictures)
+    assert (first.name, first.path, first.load()[0, 0].tolist()) == ("camera1_000001.jpg", None, [3, 2, 1])
+    assert not camera.released
+    pictures.close()
+    assert camera.released
+    with pytest.raises(SourceNotFoundError, match="Camera 7 can't be opened"):
+        next(iter_pictures(7))
+    assert [is_endless(s) for s in (0, [[1]], True, "0", np.zeros((2, 2, 3)))] == [True, True, False, False, False]

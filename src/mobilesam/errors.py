@@ -11,6 +11,7 @@
     ├── DownloadError (ConnectionError)        no network, offline switch, wrong hash
     ├── OutputError (OSError)                  a result can't be written
     ├── MissingDependencyError (ImportError)   an extra isn't installed
+    ├── NotSupportedError (NotImplementedError)  what this version doesn't do
     ├── BackendError (RuntimeError)            a runtime refused to load or run
     └── ExportError (RuntimeError)             an exported file doesn't do what the model does
 
@@ -62,6 +63,10 @@ class OutputError(MobileSAMError, OSError):
 
 class MissingDependencyError(MobileSAMError, ImportError):
     """An optional package isn't installed; the message has the exact pip line."""
+
+
+class NotSupportedError(MobileSAMError, NotImplementedError):
+    """Something that this version doesn't do yet."""
 
 
 class BackendError(MobileSAMError, RuntimeError):

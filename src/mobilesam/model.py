@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import backends, prompts
 from .backends.checkpoint import Checkpoint
@@ -18,7 +19,7 @@ from .image import open_windows
 from .predictor import Predictor
 from .results import Results
 from .scene import OUTPUT_MODES, OutputMode, Scene
-from .sources import Picture, is_many, list_pictures
+from .sources import Picture, is_endless, is_many, iter_pictures
 from .types import Multimask, Precision
 
 if TYPE_CHECKING:
@@ -54,14 +55,16 @@ class SAM:
         threads: int | None = None,
         progress: DownloadProgress | None = None,
     ) -> None:
-        checkpoint = Checkpoint(locate(model, progress=progress))
-        backend = backends.load(checkpoint, runtime=runtime, device=device, precision=precision, threads=threads)
+        self.checkpoint: Checkpoint | None = Checkpoint(locate(model, progress=progress))
+        """The weights file; None with `from_backend`."""
+        backend = backends.load(self.checkpoint, runtime=runtime, device=device, precision=precision, threads=threads)
         self.predictor = Predictor(backend)
 
     @classmethod
     def from_backend(cls, backend: backends.Backend) -> SAM:
         """A SAM on any object with the two calls of `backends.Backend`, such as `testing.FakeBackend`."""
         sam = cls.__new__(cls)
+        sam.checkpoint = None
         sam.predictor = Predictor(backend)
         return sam
 
@@ -73,12 +76,41 @@ class SAM:
     def embed(self, source: Any, *, allow_urls: bool = False) -> Any:
         """The embedding of a photo, to answer any number of prompts from; a list of them for many photos.
 
-        `source` is a path, bytes, a binary file object, a PIL image or an array (H, W[, 1, 3 or 4]) in
-        RGB order; or a folder, a glob or a list. http(s) addresses are fetched only with `allow_urls`.
-        Raises SourceNotFoundError, ImageError.
+        `source` is a path, bytes, a binary file object, a PIL image, an array (H, W[, 1, 3 or 4]) in RGB order or
+        a PyTorch tensor (C, H, W); or a folder, a glob, a video or a list. http(s) addresses are fetched only with
+        `allow_urls`. Raises SourceNotFoundError, ImageError, InputError (a camera).
         """
-        embeddings = [self._embed(picture) for picture in list_pictures(source, allow_urls=allow_urls)]
+        _check_end(source)
+        embeddings = [self._embed(picture) for picture in iter_pictures(source, allow_urls=allow_urls)]
         return embeddings if is_many(source) else embeddings[0]
+
+    @overload
+    def predict(
+        self,
+        source: Any,
+        *,
+        points: Any = ...,
+        labels: Any = ...,
+        bboxes: Any = ...,
+        masks: Any = ...,
+        multimask: Multimask = ...,
+        stream: Literal[False] = ...,
+        allow_urls: bool = ...,
+    ) -> list[Results]: ...
+
+    @overload
+    def predict(
+        self,
+        source: Any,
+        *,
+        points: Any = ...,
+        labels: Any = ...,
+        bboxes: Any = ...,
+        masks: Any = ...,
+        multimask: Multimask = ...,
+        stream: Literal[True],
+        allow_urls: bool = ...,
+    ) -> Iterator[Results]: ...
 
     def predict(
         self,
@@ -89,8 +121,9 @@ class SAM:
         bboxes: Any = None,
         masks: Any = None,
         multimask: Multimask = False,
+        stream: bool = False,
         allow_urls: bool = False,
-    ) -> list[Results]:
+    ) -> list[Results] | Iterator[Results]:
         """Masks for prompts in original pixels: one Results for each photo.
 
         `source` is what `embed` takes, or an Embedding, or a list of these; the same prompts go to each.
@@ -98,11 +131,17 @@ class SAM:
         points an object; `labels` 1 (object, the default) or 0 (not this); `bboxes` xyxy, one or many;
         `masks` earlier `low_res` logits or binary masks (H, W). `multimask` False gives one mask a
         prompt, True three with scores, "best" the one of the three with the highest predicted IoU.
+        `stream` gives an iterator in place of a list, so that of a video or a folder one picture is held at
+        a time; a camera (`source` its number) needs it.
 
         Raises PromptError, SourceNotFoundError, ImageError, InputError (an embedding of another model).
         """
         given = {"points": points, "labels": labels, "bboxes": bboxes, "masks": masks}
-        return [self._predict(item, given, multimask) for item in _items(source, allow_urls)]
+        found = (self._predict(item, given, multimask) for item in _items(source, allow_urls))
+        if stream:
+            return found
+        _check_end(source)
+        return list(found)
 
     def everything(
         self,
@@ -131,6 +170,7 @@ class SAM:
         chosen = _config(config)
         if output_mode not in OUTPUT_MODES:
             raise InputError(f"output_mode must be one of {', '.join(OUTPUT_MODES)}, got {output_mode!r}.")
+        _check_end(source)
         scenes = [self._everything(item, chosen, output_mode, progress) for item in _items(source, allow_urls)]
         return scenes if is_many(source) else scenes[0]
 
@@ -153,7 +193,10 @@ class SAM:
         at_the_end = ("overlap", "max_masks", "tiles", "min_mask_region_area")
         if late := [name for name in at_the_end if getattr(chosen, name) != getattr(EverythingConfig, name)]:
             raise InputError(f"{late[0]} needs all masks at once; use everything().")
-        (item,) = _items(source, allow_urls=False)
+        items = list(islice(_items(source, allow_urls=False), 2))
+        if len(items) != 1:
+            raise InputError("iter_everything() takes one photo; call it for each, or use everything().")
+        (item,) = items
         embedding = item if isinstance(item, Embedding) else self._embed(item)
         for candidate in found(self.predictor, embedding, chosen):
             yield Scene([candidate], embedding.image_hw, output_mode=output_mode)[0]
@@ -207,11 +250,16 @@ def _config(arguments: dict[str, Any]) -> EverythingConfig:
 
 
 def _items(source: Any, allow_urls: bool) -> Iterator[Embedding | Picture]:
-    """Embeddings and pictures as they are, everything else as pictures."""
-    if isinstance(source, (Embedding, Picture)):
+    """Embeddings as they are, everything else as pictures."""
+    if isinstance(source, Embedding):
         yield source
-    elif isinstance(source, (list, tuple)) and any(isinstance(item, (Embedding, Picture)) for item in source):
+    elif isinstance(source, (list, tuple)) and any(isinstance(item, Embedding) for item in source):
         for item in source:
             yield from _items(item, allow_urls)
     else:
-        yield from list_pictures(source, allow_urls=allow_urls)
+        yield from iter_pictures(source, allow_urls=allow_urls)
+
+
+def _check_end(source: Any) -> None:
+    if is_endless(source):
+        raise InputError("A camera never ends, so there is no list of its frames; use predict(source, stream=True).")

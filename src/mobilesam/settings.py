@@ -7,6 +7,7 @@
 | MOBILESAM_MAX_PIXELS | the most pixels an image may have | 178956970, Pillow's own limit |
 | MOBILESAM_MAX_BYTES | the most bytes an image file may have | 1000000000 |
 | MOBILESAM_RUNTIME | runtime that "auto" takes: openvino, onnx or pytorch | unset |
+| DISPLAY, WAYLAND_DISPLAY | on Linux, that windows can be shown | unset |
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ def max_bytes() -> int:
 def preferred_runtime() -> str | None:
     """The runtime named by MOBILESAM_RUNTIME, if any."""
     return os.environ.get("MOBILESAM_RUNTIME") or None
+
+
+def has_display() -> bool:
+    """True where a window can be shown."""
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _positive_int(name: str, default: int) -> int:

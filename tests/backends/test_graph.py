@@ -8,7 +8,6 @@ import pytest
 from mobilesam.backends.graph import named_in, with_initializers, with_inputs
 from mobilesam.catalog.models import ARCHS
 
-
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 

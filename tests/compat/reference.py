@@ -67,13 +67,14 @@ def batched_nms(boxes_n4: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: f
 
 
 class DropPath(nn.Module):
-    """timm's stochastic depth; only its absence is used here."""
+    """timm's stochastic depth, in evaluation mode."""
 
     def __init__(self, drop_prob: float = 0.0) -> None:
         super().__init__()
-        assert not drop_prob
+        self.drop_prob = drop_prob
 
     def forward(self, x: Tensor) -> Tensor:
+        assert not self.training
         return x
 
 
@@ -135,3 +136,27 @@ def randomise(model: nn.Module, seed: int = 0) -> None:
             else:
                 fan_in = value[0].numel() if value.ndim > 2 or "pos" not in name else 25
                 value.normal_(0, max(fan_in, 4) ** -0.5, generator=generator)
+
+
+def tiny(package: str, seed: int = 0) -> nn.Module:
+    """A Sam of a package, small in every respect: photos of 64 pixels, a ViT of three blocks, eight heads of 4."""
+    modeling = importlib.import_module(f"{package}.modeling") if "." in package else load(package, "modeling")
+    torch.manual_seed(seed)
+    sam = modeling.Sam(
+        image_encoder=modeling.ImageEncoderViT(
+            img_size=64,
+            embed_dim=24,
+            depth=3,
+            num_heads=2,
+            out_chans=32,
+            use_rel_pos=True,
+            window_size=3,
+            global_attn_indexes=[1],
+        ),
+        prompt_encoder=modeling.PromptEncoder(32, (4, 4), (64, 64), 8),
+        mask_decoder=modeling.MaskDecoder(
+            transformer_dim=32, transformer=modeling.TwoWayTransformer(2, 32, 4, 48), iou_head_hidden_dim=16
+        ),
+    )
+    randomise(sam, seed)
+    return sam.eval()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from ..types import AnyArray
@@ -41,15 +41,20 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
 
 
 def load_sam(arch: str, img_size: int, state: Mapping[str, AnyArray]) -> Sam:
-    """A model with the tensors of a state dict that `backends.checkpoint.recognise` knows, as float32.
+    """A model of an architecture with the tensors of a state dict that `backends.checkpoint.recognise` knows."""
+    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+        sam = build_sam(arch, img_size)
+    load_state(sam, state)
+    return sam
+
+
+def load_state(model: nn.Module, state: Mapping[str, AnyArray]) -> None:
+    """Give a model the tensors of a state dict whose keys were checked, as float32.
 
     Keys that no forward pass reads may be absent; they become zero, so that nothing random is saved later.
     Float32 arrays are taken as they are, not copied.
     """
-    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-        sam = build_sam(arch, img_size)
-    expected = sam.state_dict()
+    expected = model.state_dict()
     tensors = {key: torch.from_numpy(value).to(expected[key].dtype) for key, value in state.items()}
     absent = {key: torch.zeros(v.shape, dtype=v.dtype) for key, v in expected.items() if key not in tensors}
-    sam.load_state_dict(tensors | absent, assign=True)
-    return sam
+    model.load_state_dict(tensors | absent, assign=True)

@@ -62,3 +62,14 @@ def neck(dim: int, out_dim: int) -> nn.Sequential:
         nn.Conv2d(out_dim, out_dim, 3, padding=1, bias=False),
         LayerNorm2d(out_dim),
     )
+
+
+def drop_path(added: Tensor, rate: float, is_training: bool) -> Tensor:
+    """What a block adds to its input (B, ...), in training left out of some photos (Huang et al. 2016).
+
+    The others' is made larger by as much, so that the mean stays.
+    """
+    if not is_training or rate == 0:
+        return added
+    kept = torch.rand(added.shape[0], *[1] * (added.ndim - 1), device=added.device) >= rate
+    return added * kept / (1 - rate)

@@ -21,7 +21,7 @@ class MaskDecoder(nn.Module):
     def __init__(self, dim: int = 256, masks: int = 4) -> None:
         super().__init__()
         self.masks = masks
-        self.transformer = TwoWayTransformer(dim=dim)
+        self.transformer: nn.Module = TwoWayTransformer(dim=dim)
         self.iou_token = nn.Embedding(1, dim)
         self.mask_tokens = nn.Embedding(masks, dim)
         self.output_upscaling: Any = nn.Sequential(

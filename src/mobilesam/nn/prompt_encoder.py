@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class PromptEncoder(nn.Module):
     def __init__(self, dim: int = 256, img_size: int = 1024, mask_channels: int = 16) -> None:
         super().__init__()
         self.img_size = img_size
-        self.pe_layer = PositionEmbeddingRandom(dim)
+        self.pe_layer: Any = PositionEmbeddingRandom(dim)
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, dim) for _ in range(4))
         self.not_a_point_embed = nn.Embedding(1, dim)
         self.mask_downscaling = nn.Sequential(

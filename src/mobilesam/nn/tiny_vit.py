@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from .layers import neck
+from .layers import drop_path, neck
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,27 @@ class TinyVitConfig:
     windows: tuple[int, int, int, int] = (7, 7, 14, 7)
     out_dim: int = 256
     classes: int = 1000
-    """Width of the unused ImageNet head that upstream's checkpoint still carries."""
+    """Width of the unused ImageNet head that upstream's checkpoint still carries; 0 for none."""
+    channels: int = 3
+    mlp_ratio: float = 4.0
+    expand_ratio: float = 4.0
+    """How much wider an inverted bottleneck is inside."""
+    local_conv: int = 3
+    """Kernel of the convolution between attention and MLP."""
+    dropout: float = 0.0
+    drop_path: float = 0.0
+    """In training, how often the last block's additions are left out; linearly less often in earlier blocks."""
+    checkpoint: bool = False
+    """In training, compute each block again for its gradients: less memory, a third more time."""
+
+    def drop_paths(self, stage: int) -> list[float]:
+        """How often each block of a stage leaves out its additions.
+
+        >>> TinyVitConfig(drop_path=0.1, depths=(1, 1, 1, 2)).drop_paths(3)
+        [0.075, 0.1]
+        """
+        first, total = sum(self.depths[:stage]), sum(self.depths)
+        return [self.drop_path * i / max(1, total - 1) for i in range(first, first + self.depths[stage])]
 
 
 class ConvBn(nn.Sequential):
@@ -42,9 +63,9 @@ class ConvBn(nn.Sequential):
 class PatchEmbed(nn.Module):
     """Two 3x3 convolutions of stride 2: a quarter of the resolution."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, channels: int = 3) -> None:
         super().__init__()
-        self.seq = nn.Sequential(ConvBn(3, dim // 2, 3, 2), nn.GELU(), ConvBn(dim // 2, dim, 3, 2))
+        self.seq = nn.Sequential(ConvBn(channels, dim // 2, 3, 2), nn.GELU(), ConvBn(dim // 2, dim, 3, 2))
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         out: Tensor = self.seq(x_bchw)
@@ -54,16 +75,21 @@ class PatchEmbed(nn.Module):
 class MbConv(nn.Module):
     """Inverted bottleneck: 1x1 up by four, 3x3 depthwise, 1x1 down, and the input added."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, expand_ratio: float = 4.0, drop_path: float = 0.0) -> None:
         super().__init__()
-        self.conv1 = ConvBn(dim, dim * 4, 1)
-        self.conv2 = ConvBn(dim * 4, dim * 4, 3, groups=dim * 4)
-        self.conv3 = ConvBn(dim * 4, dim, 1)
+        hidden = int(dim * expand_ratio)
+        self.conv1 = ConvBn(dim, hidden, 1)
+        self.conv2 = ConvBn(hidden, hidden, 3, groups=hidden)
+        self.conv3 = ConvBn(hidden, dim, 1)
+        self.drop_path = drop_path
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         hidden = F.gelu(self.conv1(x_bchw))
         hidden = F.gelu(self.conv2(hidden))
-        return F.gelu(self.conv3(hidden) + x_bchw)
+        return F.gelu(self._dropped(self.conv3(hidden)) + x_bchw)
+
+    def _dropped(self, added_bchw: Tensor) -> Tensor:
+        return drop_path(added_bchw, self.drop_path, self.training)
 
 
 class PatchMerging(nn.Module):
@@ -123,34 +149,42 @@ class WindowAttention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """LayerNorm, four times wider, GELU, back."""
+    """LayerNorm, wider, GELU, back."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, ratio: float = 4.0, dropout: float = 0.0) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.fc1 = nn.Linear(dim, dim * 4)
-        self.fc2 = nn.Linear(dim * 4, dim)
+        self.fc1 = nn.Linear(dim, int(dim * ratio))
+        self.fc2 = nn.Linear(int(dim * ratio), dim)
+        self.drop = nn.Dropout(dropout)
 
     def forward(self, x_bnc: Tensor) -> Tensor:
-        out: Tensor = self.fc2(F.gelu(self.fc1(self.norm(x_bnc))))
+        hidden = self.drop(F.gelu(self.fc1(self.norm(x_bnc))))
+        out: Tensor = self.drop(self.fc2(hidden))
         return out
 
 
 class TinyVitBlock(nn.Module):
-    """Windowed attention, a 3x3 depthwise convolution, an MLP."""
+    """Windowed attention, a depthwise convolution, an MLP."""
 
-    def __init__(self, dim: int, heads: int, window: int) -> None:
+    def __init__(
+        self, dim: int, heads: int, window: int, config: TinyVitConfig | None = None, drop_path: float = 0.0
+    ) -> None:
         super().__init__()
+        config = config or TinyVitConfig()
         self.window = window
         self.attn = WindowAttention(dim, heads, window)
-        self.mlp = Mlp(dim)
-        self.local_conv = ConvBn(dim, dim, 3, groups=dim)
+        self.mlp = Mlp(dim, config.mlp_ratio, config.dropout)
+        self.local_conv = ConvBn(dim, dim, config.local_conv, groups=dim)
+        self.drop_path = drop_path
 
     def forward(self, x_bnc: Tensor, height: int, width: int) -> Tensor:
-        x_bnc = x_bnc + self._attend(x_bnc, height, width)
+        x_bnc = x_bnc + self._dropped(self._attend(x_bnc, height, width))
         x_bnc = _to_tokens(self.local_conv(_to_map(x_bnc, height, width)))
-        out: Tensor = x_bnc + self.mlp(x_bnc)
-        return out
+        return x_bnc + self._dropped(self.mlp(x_bnc))
+
+    def _dropped(self, added_bnc: Tensor) -> Tensor:
+        return drop_path(added_bnc, self.drop_path, self.training)
 
     def _attend(self, x_bnc: Tensor, height: int, width: int) -> Tensor:
         """Attention window by window; the border is filled with zeros, which take part (as upstream)."""
@@ -186,31 +220,38 @@ def _to_tokens(x_bchw: Tensor) -> Tensor:
 class ConvStage(nn.Module):
     """First stage: inverted bottlenecks, then a merging."""
 
-    def __init__(self, dim: int, depth: int, out_dim: int) -> None:
+    def __init__(self, config: TinyVitConfig) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(MbConv(dim) for _ in range(depth))
+        dim, out_dim = config.dims[:2]
+        self.checkpoint = config.checkpoint
+        self.blocks = nn.ModuleList(MbConv(dim, config.expand_ratio, drop) for drop in config.drop_paths(0))
         self.downsample = PatchMerging(dim, out_dim, stride=2)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         for block in self.blocks:
-            x_bchw = block(x_bchw)
+            x_bchw = checkpoint(block, x_bchw, use_reentrant=False) if self.checkpoint else block(x_bchw)
         out: Tensor = self.downsample(x_bchw)
         return out
 
 
 class AttentionStage(nn.Module):
-    """A stage of attention blocks, then a merging (None after the last stage)."""
+    """A stage (1 to 3) of attention blocks, then a merging (None after the last stage)."""
 
-    def __init__(self, dim: int, depth: int, heads: int, window: int, merging: PatchMerging | None) -> None:
+    def __init__(self, config: TinyVitConfig, stage: int, merging: PatchMerging | None) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(TinyVitBlock(dim, heads, window) for _ in range(depth))
+        dim, heads, window = config.dims[stage], config.heads[stage], config.windows[stage]
+        self.checkpoint = config.checkpoint
+        self.blocks = nn.ModuleList(TinyVitBlock(dim, heads, window, config, drop) for drop in config.drop_paths(stage))
         self.downsample = merging
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         height, width = x_bchw.shape[-2:]
         x_bnc = _to_tokens(x_bchw)
         for block in self.blocks:
-            x_bnc = block(x_bnc, height, width)
+            if self.checkpoint:
+                x_bnc = checkpoint(block, x_bnc, height, width, use_reentrant=False)
+            else:
+                x_bnc = block(x_bnc, height, width)
         x_bchw = _to_map(x_bnc, height, width)
         return x_bchw if self.downsample is None else self.downsample(x_bchw)
 
@@ -222,16 +263,16 @@ class TinyVit(nn.Module):
         super().__init__()
         config = config or TinyVitConfig()
         self.img_size = img_size
-        dims, depths = config.dims, config.depths
-        self.patch_embed = PatchEmbed(dims[0])
-        stages: list[nn.Module] = [ConvStage(dims[0], depths[0], dims[1])]
+        dims = config.dims
+        self.patch_embed = PatchEmbed(dims[0], config.channels)
+        stages: list[nn.Module] = [ConvStage(config)]
         for i in (1, 2, 3):
             # Stride 1 before the last stage keeps 1/16 of the photo's resolution, what SAM's decoder expects.
             merging = PatchMerging(dims[i], dims[i + 1], stride=2 if i == 1 else 1) if i < 3 else None
-            stages.append(AttentionStage(dims[i], depths[i], config.heads[i], config.windows[i], merging))
+            stages.append(AttentionStage(config, i, merging))
         self.layers = nn.ModuleList(stages)
         self.norm_head = nn.LayerNorm(dims[3])
-        self.head = nn.Linear(dims[3], config.classes)
+        self.head = nn.Linear(dims[3], config.classes) if config.classes else nn.Identity()
         self.neck = neck(dims[3], config.out_dim)
 
     def forward(self, x_bchw: Tensor) -> Tensor:

@@ -95,12 +95,12 @@ class TwoWayBlock(nn.Module):
         self.is_first = is_first
         self.self_attn = Attention(dim, heads)
         self.norm1 = nn.LayerNorm(dim)
-        self.cross_attn_token_to_image = TokenToImageAttention(dim, heads, downsample=2)
+        self.cross_attn_token_to_image: Attention = TokenToImageAttention(dim, heads, downsample=2)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = MlpBlock(dim, mlp_dim)
         self.norm3 = nn.LayerNorm(dim)
         self.norm4 = nn.LayerNorm(dim)
-        self.cross_attn_image_to_token = ImageToTokenAttention(dim, heads, downsample=2)
+        self.cross_attn_image_to_token: Attention = ImageToTokenAttention(dim, heads, downsample=2)
 
     def forward(
         self, tokens_bnc: Tensor, image_bnc: Tensor, token_pe: Tensor, image_pe: Tensor
@@ -126,7 +126,7 @@ class TwoWayTransformer(nn.Module):
     def __init__(self, depth: int = 2, dim: int = 256, heads: int = 8, mlp_dim: int = 2048) -> None:
         super().__init__()
         self.layers = nn.ModuleList(TwoWayBlock(dim, heads, mlp_dim, is_first=i == 0) for i in range(depth))
-        self.final_attn_token_to_image = TokenToImageAttention(dim, heads, downsample=2)
+        self.final_attn_token_to_image: Attention = TokenToImageAttention(dim, heads, downsample=2)
         self.norm_final_attn = nn.LayerNorm(dim)
 
     def forward(

@@ -1,0 +1,1 @@
+"""Helpers under Meta's names."""
