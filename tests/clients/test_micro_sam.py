@@ -52,11 +52,10 @@ def test_prompts_on_restored_embeddings(answer, embedding: Embedding) -> None:
     assert mask_iou(arrays["click"].reshape(click.shape) > 0, click) > 0.999
 
 
-def test_its_everything_finds_some_of_ours(answer, embedding: Embedding) -> None:
-    """Its generator filters by its own rules and makes masks disjoint, the smaller ones on top."""
+def test_its_everything_finds_ours(answer, embedding: Embedding) -> None:
+    """Its generator drops masks by rules of its own and makes the rest disjoint, so not each of ours comes back whole."""
     _, arrays = answer
     ours = load_sam("pytorch").everything(embedding, points_per_side=8, quality="exact").masks
     found = np.stack([arrays["labels"] == label for label in np.unique(arrays["labels"]) if label])
-    partners = best_partners(found, ours)
-    print(len(found), len(ours), partners)
-    assert len(found) >= 3
+    whole = best_partners(found, ours) > 0.999
+    assert 3 <= np.count_nonzero(whole) <= len(ours)

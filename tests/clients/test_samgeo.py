@@ -26,7 +26,7 @@ def arrays(checkpoint, photo, tmp_path_factory) -> dict[str, np.ndarray]:
 def test_generate_finds_our_masks(arrays, everything) -> None:
     found = arrays["everything"]
     assert len(found) == len(everything)
-    assert best_partners(found, everything).min() > 0.999
+    assert best_partners(found, everything).min() > 0.98  # of two near-duplicates with equal scores either may stay
 
 
 def test_predict_with_a_point(arrays, photo) -> None:

@@ -58,8 +58,6 @@ def test_its_decoder_gives_our_logits(arrays, photo, name: str) -> None:
 
 
 def test_its_mask_generation_finds_our_masks(arrays, everything) -> None:
-    """Its processor cuts 666 where 666.67 is rounded up by Meta's, so the encoder sees a photo a pixel lower."""
     found = arrays["everything"]
     assert len(found) == len(everything)
-    assert best_partners(found, everything).min() > 0.97
-    assert best_partners(everything, found).min() > 0.97
+    assert best_partners(found, everything).min() > 0.98  # of two near-duplicates with equal scores either may stay
