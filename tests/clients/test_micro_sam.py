@@ -53,7 +53,7 @@ def test_prompts_on_restored_embeddings(answer, embedding: Embedding) -> None:
 
 
 def test_its_everything_finds_ours(answer, embedding: Embedding) -> None:
-    """Its generator drops masks by rules of its own and makes the rest disjoint, so not each of ours comes back whole."""
+    """Its generator filters by rules of its own and makes masks disjoint, so not each of ours comes back whole."""
     _, arrays = answer
     ours = load_sam("pytorch").everything(embedding, points_per_side=8, quality="exact").masks
     found = np.stack([arrays["labels"] == label for label in np.unique(arrays["labels"]) if label])
