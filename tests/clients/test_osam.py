@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import load_sam
+from conftest import ROOT, load_sam
 from programs import PHOTOS, logits, marks, mask_iou, run, tokens
 
 pytestmark = pytest.mark.clients
@@ -15,13 +16,15 @@ pytestmark = pytest.mark.clients
 
 @pytest.fixture(scope="module")
 def masks(exported, tmp_path_factory) -> dict[str, np.ndarray]:
-    folder, work = exported("osam"), tmp_path_factory.mktemp("osam")
+    work = tmp_path_factory.mktemp("osam_work")
+    (work / "osam_files").symlink_to(exported("osam"))
+    (snippet,) = re.findall(r"```py\n(.*?)```", (ROOT / "docs/clients.md").read_text(encoding="utf-8"), re.S)
     asked = {
-        **{part: folder / f"mobilesam.{part}.onnx" for part in ("encoder", "decoder")},
+        "snippet": snippet,
         "photos": PHOTOS,
         "prompts": {photo: {n: tokens(g) for n, g in marks(path).items()} for photo, path in PHOTOS.items()},
     }
-    assert run("osam", asked, work)["osam"] == "0.8.1"
+    assert run("osam", asked, work) == {"osam": "0.8.1"}
     assert len(list(Path(work, ".cache/osam/models/blobs").iterdir())) == 2  # placed there, nothing was fetched
     with np.load(work / "masks.npz") as data:
         return dict(data)
