@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import types
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import meta_names
@@ -117,3 +119,11 @@ def test_attributes_that_clients_read(package: str) -> None:
                 assert hasattr(second, name), f"{path}.{name}"
                 if isinstance(getattr(first, name), (int, float, str, tuple, type(None))):
                     assert getattr(second, name) == getattr(first, name), f"{path}.{name}"
+
+
+def test_every_name_has_its_test() -> None:
+    files = {path.name: ast.parse(path.read_text()) for path in Path(__file__).parent.glob("test_meta_*.py")}
+    named = {meta_names.covered_by(f"{module}.{name}") for _, module, name in CASES}
+    for test in named | set(meta_names.TESTS.values()):
+        file, function = test.split("::")
+        assert function in [node.name for node in files[file].body if isinstance(node, ast.FunctionDef)], test
