@@ -14,7 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from conftest import load_sam
+from conftest import ROOT, load_sam
 from mobilesam import ExportError, InputError
 from mobilesam.export import verify
 from mobilesam.export.onnx import DECODER_INPUTS, DECODER_OUTPUTS, LAYOUTS, encoder_model, export_onnx, write_onnx
@@ -210,6 +210,10 @@ def test_a_file_that_gives_other_masks_is_not_written(folder: Path, tmp_path: Pa
     with pytest.raises(ExportError):
         write_onnx(other, tmp_path / "out", layout="anylabeling", source=SOURCE)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_notice_has_the_photos_hash() -> None:
+    assert hashlib.sha256(verify.PHOTO.read_bytes()).hexdigest() in (ROOT / "NOTICE").read_text(encoding="utf-8")
 
 
 def test_an_unknown_layout_is_named_with_the_known_ones(sam: Sam, tmp_path: Path) -> None:
