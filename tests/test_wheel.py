@@ -31,7 +31,7 @@ def test_it_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     assert {name.split("/")[0] for name in names} == {"mobilesam", f"mobilesam-{__version__}.dist-info"}
     ours = {str(p.relative_to(ROOT / "src")) for p in (ROOT / "src/mobilesam").rglob("*.py")}
     assert ours <= names
-    assert "mobilesam/py.typed" in names
+    assert {"mobilesam/py.typed", "mobilesam/export/coffee.jpg"} <= names
 
 
 def test_the_weights_are_in_it_once_and_small(wheel: zipfile.ZipFile) -> None:

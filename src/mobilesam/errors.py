@@ -12,7 +12,8 @@
     ├── OutputError (OSError)                  a result can't be written
     ├── MissingDependencyError (ImportError)   an extra isn't installed
     ├── NotSupportedError (NotImplementedError)  what this version doesn't do
-    └── BackendError (RuntimeError)            a runtime refused to load or run
+    ├── BackendError (RuntimeError)            a runtime refused to load or run
+    └── ExportError (RuntimeError)             an exported file doesn't do what the model does
 
 Each message says what was wrong, what was given, and what to do.
 """
@@ -70,3 +71,7 @@ class NotSupportedError(MobileSAMError, NotImplementedError):
 
 class BackendError(MobileSAMError, RuntimeError):
     """A runtime could not load or run the model."""
+
+
+class ExportError(MobileSAMError, RuntimeError):
+    """An exported file was tried and gives other masks than the model it was made of."""

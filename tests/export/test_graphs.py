@@ -103,12 +103,12 @@ def test_the_shipped_files_are_those_of_the_networks_as_they_are(arch: str, tmp_
 
 
 def test_equal_constants_are_kept_once() -> None:
-    from mobilesam.export.graphs import _share_equal_tensors
+    from mobilesam.export.graphs import share_equal_tensors
 
     tensors = [helper.make_tensor(name, TensorProto.FLOAT, [2], values) for name, values in
                (("a", [1, 2]), ("b", [1, 2]), ("c", [1, 3]))]  # fmt: skip
     nodes = [helper.make_node("Add", ["a", "b"], ["x"]), helper.make_node("Add", ["x", "c"], ["y"])]
     graph = helper.make_graph(nodes, "g", [], [], tensors)
-    _share_equal_tensors(graph)
+    share_equal_tensors(graph)
     assert [t.name for t in graph.initializer] == ["a", "c"]
     assert [list(n.input) for n in graph.node] == [["a", "a"], ["x", "c"]]

@@ -128,22 +128,39 @@ def _write(
     network: nn.Module, target: Path, inputs: dict[str, Tensor], dynamic: dict[str, Any] | None, outputs: list[str]
 ) -> None:
     """Trace a network and write its graph, without the weights, beside `target` with the suffix .onnx.graph."""
+    graph = _without_weights(trace(network, inputs, dynamic, outputs), set(network.state_dict()))
+    target.with_name(f"{target.name}.onnx.graph").write_bytes(graph)
+
+
+def trace(
+    network: nn.Module,
+    inputs: dict[str, Tensor],
+    dynamic: dict[str, Any] | None,
+    outputs: list[str],
+    *,
+    names: list[str] | None = None,
+    opset: int = OPSET,
+    optimize: bool = False,
+) -> ir.Model:
+    """The network as an ONNX model, its inputs called as in `inputs` or else `names`.
+
+    Without `optimize` no weight is folded into a constant.
+    """
     program = torch.onnx.export(
         network.eval(),
         kwargs=inputs,
         dynamic_shapes=dynamic,
-        input_names=list(inputs),
+        input_names=names or list(inputs),
         output_names=outputs,
-        opset_version=OPSET,
+        opset_version=opset,
         dynamo=True,
-        optimize=False,  # it would fold weights into constants; see below
+        optimize=optimize,
         external_data=False,
         verbose=False,
     )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
-    graph = _without_weights(program.model, set(network.state_dict()))
-    target.with_name(f"{target.name}.onnx.graph").write_bytes(graph)
+    return program.model
 
 
 def _without_weights(program: ir.Model, names: set[str]) -> bytes:
@@ -159,13 +176,13 @@ def _without_weights(program: ir.Model, names: set[str]) -> bytes:
     model = onnxscript.optimizer.optimize(ir.to_proto(program), num_iterations=4, onnx_shape_inference=True)
     for info in [i for i in model.graph.input if i.name in names]:
         model.graph.input.remove(info)
-    _share_equal_tensors(model.graph)
-    _strip_metadata(model)
+    share_equal_tensors(model.graph)
+    strip_metadata(model)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
 
-def _share_equal_tensors(graph: onnx.GraphProto) -> None:
+def share_equal_tensors(graph: onnx.GraphProto) -> None:
     """Keep one of several equal constants (each attention block brings its own offset table)."""
     first: dict[bytes, str] = {}
     renamed: dict[str, str] = {}
@@ -181,7 +198,7 @@ def _share_equal_tensors(graph: onnx.GraphProto) -> None:
         node.input[:] = [renamed.get(name, name) for name in node.input]
 
 
-def _strip_metadata(model: onnx.ModelProto) -> None:
+def strip_metadata(model: onnx.ModelProto) -> None:
     """The exporter notes stack traces with the paths of this machine; shapes inside are inferred again."""
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
