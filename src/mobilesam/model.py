@@ -15,6 +15,7 @@ from .catalog.models import DEFAULT
 from .embedding import Embedding
 from .errors import InputError
 from .everything import EverythingConfig, Progress, found, segment, segment_tiles
+from .export import export_onnx
 from .image import open_windows
 from .predictor import Predictor
 from .results import Results
@@ -72,6 +73,19 @@ class SAM:
     def info(self) -> backends.BackendInfo:
         """Runtime, device, precision and weights in use."""
         return self.predictor.backend.info
+
+    def export(self, folder: str | Path, *, layout: str = "meta") -> list[Path]:
+        """Write the model as ONNX files for other programs; returns the files' paths. Needs the export extra.
+
+        `layout` is "meta" (Meta's six-input decoder), "anylabeling" or "osam": see docs/clients.md. The files are tried
+        on a photo before anything is written.
+
+        Raises InputError (unknown layout, a SAM without a weights file), ExportError, OutputError,
+        MissingDependencyError.
+        """
+        if self.checkpoint is None:
+            raise InputError("export() reads the weights file, and this SAM was made from a backend without one.")
+        return export_onnx(self.checkpoint.path, folder, layout=layout)
 
     def embed(self, source: Any, *, allow_urls: bool = False) -> Any:
         """The embedding of a photo, to answer any number of prompts from; a list of them for many photos.

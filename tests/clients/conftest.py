@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from conftest import COFFEE, load_sam
-from mobilesam.export.onnx import export_onnx
+from mobilesam.export import export_onnx
 
 collect_ignore = ["drivers"]  # they import the programs, and run in processes of their own
 

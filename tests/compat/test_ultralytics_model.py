@@ -147,12 +147,23 @@ def test_info_counts_what_the_checkpoint_holds(capsys: pytest.CaptureFixture[str
         SAM(mobilesam.SAM.from_backend(FakeBackend())).info()
 
 
-@pytest.mark.parametrize("name", ["train", "val", "export"])
+@pytest.mark.parametrize("name", ["train", "val"])
 def test_later_parts_say_so(name: str) -> None:
     model = SAM(mobilesam.SAM.from_backend(FakeBackend()))
     with pytest.raises(NotSupportedError, match=rf"{name}\(\) isn't in this version; ") as error:
         getattr(model, name)(format="onnx")
     assert isinstance(error.value, NotImplementedError)
+
+
+def test_export_says_where_its_files_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files themselves are tested in tests/export: here, where they go and which formats there are."""
+    asked = []
+    monkeypatch.setattr(mobilesam.SAM, "export", lambda self, folder, layout: asked.append((str(folder), layout)))
+    assert SAM().export() == "mobilesam_onnx"
+    assert SAM().export(format="onnx", folder="files", layout="osam") == "files"
+    assert asked == [("mobilesam_onnx", "meta"), ("files", "osam")]
+    with pytest.raises(NotSupportedError, match="writes format='onnx' in this version, got 'coreml'"):
+        SAM().export(format="coreml")
 
 
 def test_the_package_has_what_its_users_import() -> None:

@@ -19,7 +19,7 @@ NAMES: dict[str, str] = {
     "SAM.overrides": _PREDICT + "test_overrides_serve_every_call",
     "SAM.train": _MODEL + "test_later_parts_say_so",
     "SAM.val": _MODEL + "test_later_parts_say_so",
-    "SAM.export": _MODEL + "test_later_parts_say_so",
+    "SAM.export": _MODEL + "test_export_says_where_its_files_are",
     "predict(source=)": _PREDICT + "test_every_source_has_its_colours_right",
     "predict(stream=)": _PREDICT + "test_videos_and_strides",
     "predict(points=)": _PREDICT + "test_what_each_nesting_means",

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from conftest import ROOT, load_sam
 from mobilesam import ExportError, InputError
 from mobilesam.export import verify
-from mobilesam.export.onnx import DECODER_INPUTS, DECODER_OUTPUTS, LAYOUTS, encoder_model, export_onnx, write_onnx
+from mobilesam.export.onnx import DECODER_INPUTS, DECODER_OUTPUTS, LAYOUTS, encoder_model, write_onnx
 from mobilesam.geometry import Letterbox
 from mobilesam.image import to_tensor
 from mobilesam.nn.sam import Sam, build_sam
@@ -48,7 +48,7 @@ def folder(sam: Sam, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("bundled")
-    export_onnx("mobilesam", made, layout="meta")
+    load_sam("onnx").export(made)
     return made
 
 

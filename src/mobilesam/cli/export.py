@@ -31,11 +31,7 @@ def run(
     layout: Annotated[LayoutChoice, typer.Option(help="Which programs the files are for.")] = LayoutChoice.meta,
 ) -> None:
     """Write a model as ONNX files that other programs read, after trying them on a photo."""
-    from .._optional import require
-
-    for package in ("torch", "onnx", "onnxscript", "onnxruntime"):
-        require(package, "export", "mobilesam export")
-    from ..export.onnx import export_onnx
+    from ..export import export_onnx
 
     for path in export_onnx(model, output, layout=layout.value):
         typer.echo(f"wrote {path}  {path.stat().st_size / 1e6:.1f} MB")

@@ -114,6 +114,15 @@ class SAM:
         """Raises NotSupportedError."""
         raise NotSupportedError("val() isn't in this version; compare masks yourself with mobilesam.masks.iou.")
 
-    def export(self, *_: Any, **__: Any) -> Any:
-        """Raises NotSupportedError."""
-        raise NotSupportedError("export() isn't in this version; SAM(...) runs on OpenVINO and ONNX Runtime as it is.")
+    def export(self, format: str = "onnx", *, folder: str | Path | None = None, layout: str = "meta") -> str:  # noqa: A002  # Ultralytics' name
+        """Write the model as `mobilesam.SAM.export` does, into `folder` or <name>_onnx; returns the folder.
+
+        Raises NotSupportedError for another format than "onnx".
+        """
+        if format != "onnx":
+            raise NotSupportedError(f"export() writes format='onnx' in this version, got {format!r}.")
+        sam = self._weights.on(self.overrides.get("device"))
+        stem = sam.checkpoint.path.stem if sam.checkpoint else ""
+        target = Path(folder or f"{stem}_onnx")
+        sam.export(target, layout=layout)
+        return str(target)
