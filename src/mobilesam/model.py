@@ -14,8 +14,6 @@ from .catalog import locate
 from .catalog.models import DEFAULT
 from .embedding import Embedding
 from .errors import InputError
-from .evaluate import Report, evaluate
-from .evaluate.datasets import Values
 from .everything import EverythingConfig, Progress, found, segment, segment_tiles
 from .image import open_windows
 from .predictor import Predictor
@@ -26,6 +24,7 @@ from .types import Multimask, Precision
 
 if TYPE_CHECKING:
     from .catalog.download import Progress as DownloadProgress
+    from .evaluate import Report
 
 
 class SAM:
@@ -239,6 +238,9 @@ class SAM:
         >>> report.figure("box", "iou").value > 0.9
         True
         """
+        from .evaluate import evaluate  # pycocotools' evaluation and what it brings: not for a click
+        from .evaluate.datasets import Values
+
         return evaluate(
             self.predictor,
             data,

@@ -97,14 +97,13 @@ def run(
 
     if resume and output is None:
         raise InputError("--resume goes on with what is written; say where with -o.")
-    is_folder = reference is not None and Path(reference).is_dir()
     sam = load(**settings, threads=threads)
     with work_bar("photos") as progress:
         report = sam.val(
             data,
             protocol,
             compare=other(compare) if compare else None,
-            reference=None if reference is None else reference if is_folder else other(reference),
+            reference=other(reference) if reference and not Path(reference).is_dir() else reference,
             boxes=boxes,
             layout=layout,
             images=images,

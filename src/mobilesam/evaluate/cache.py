@@ -21,6 +21,7 @@ from ..predictor import Predictor
 from ..types import F32, U8
 
 MOST_BYTES = 4_000_000_000
+HEADER = 128
 
 
 class EmbeddingCache:
@@ -55,14 +56,15 @@ class EmbeddingCache:
         return self.folder / f"{digest.hexdigest()}.npy"
 
     def _write(self, place: Path, features: F32) -> None:
-        if not self._make_room(features.nbytes):
+        size = features.nbytes + HEADER
+        if not self._make_room(size):
             return
         try:
             with atomic_path(place) as part:
                 np.save(part, features)
         except OutputError:  # a full or read-only disk: a cache may do without
             return
-        self._bytes += features.nbytes
+        self._bytes += size
 
     def _make_room(self, wanted: int) -> bool:
         while self._bytes + wanted > self.most_bytes and self._old:

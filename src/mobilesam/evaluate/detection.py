@@ -45,7 +45,7 @@ def average_precision(
     """
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints what it does
         known = _restricted(truth, image_ids)
-        found = [dict(item) for item in detections]
+        found = [dict(item) for item in detections if item["image_id"] in known.imgs]
         found = _most(found, LVIS_MOST) if is_lvis else found
         result = known.loadRes(found) if found else _restricted({**truth, "annotations": []}, image_ids)
         evaluation = (_LvisEval if is_lvis else _Eval)(known, result, by_boundary)
