@@ -51,9 +51,7 @@ PROTOCOLS: dict[str, Callable[[Options], Protocol]] = {
     "box-efficientvit": lambda _: BOX_EFFICIENTVIT,
     "clicks-efficientvit": lambda _: CLICKS_EFFICIENTVIT,
     "ap": lambda o: AveragePrecision("ap", "AP of a detector's boxes, best of three (TinySAM)", o.boxes),
-    "ap-single": lambda o: AveragePrecision(
-        "ap-single", "AP of a detector's boxes (EdgeSAM)", o.boxes, multimask=False
-    ),
+    "ap-single": lambda o: AveragePrecision("ap-single", "AP of a detector's boxes (EdgeSAM)", o.boxes, of_three=False),
     "ap-sam": lambda o: AveragePrecision("ap-sam", "AP of a detector's boxes, refined (SAM)", o.boxes, refine=True),
     "everything": lambda _: Everything(),
     "everything-fast": lambda _: Everything("everything-fast", "as everything, quality=fast", "fast"),

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...errors import InputError, SourceNotFoundError
 from ...masks import rle_encode
-from ...types import F32, Multimask
+from ...types import F32
 from ..datasets import Dataset
 from ..detection import average_precision
 from .base import Case, Figure, Protocol, Row, box_prompt, click_prompt
@@ -32,7 +32,7 @@ class AveragePrecision(Protocol):
     name: str
     title: str
     boxes: Path | None
-    multimask: Multimask = "best"
+    of_three: bool = True
     refine: bool = False
 
     def check(self, dataset: Dataset) -> None:
@@ -71,7 +71,7 @@ class AveragePrecision(Protocol):
         if not boxes:
             return [Row("", 0.0, {}, extra={"detections": []})]
         corners = [np.array([x, y, x + w, y + h], np.float32) for x, y, w, h in (item["bbox"] for item in boxes)]
-        results = case.predict([box_prompt(box) for box in corners], self.multimask)
+        results = case.predict([box_prompt(box) for box in corners], self.of_three)
         logits: F32 = results.low_res
         if self.refine:
             again = [click_prompt([], box=box, mask=mask) for box, mask in zip(corners, logits, strict=True)]

@@ -15,7 +15,7 @@ from ...everything import Candidate, EverythingConfig, segment
 from ...predictor import Predictor
 from ...prompts import Prompt
 from ...results import MASK_THRESHOLD, Results
-from ...types import F32, AnyArray, Bool, Multimask
+from ...types import F32, AnyArray, Bool
 from .. import bootstrap, metrics
 from ..clicker import Click
 from ..datasets import Dataset, Instance
@@ -70,9 +70,9 @@ class Case:
     memo: dict[EverythingConfig, list[Candidate]] = field(default_factory=dict)
     """All masks of the photo, which several protocols of a run share."""
 
-    def predict(self, prompts: Sequence[Prompt], multimask: Multimask = False) -> Results:
-        """Masks for prompts; see Predictor.predict."""
-        return self.predictor.predict(self.embedding, prompts, multimask)
+    def predict(self, prompts: Sequence[Prompt], of_three: bool = False) -> Results:
+        """One mask a prompt; see `answers`."""
+        return answers(self.predictor, self.embedding, prompts, of_three)
 
     def candidates(self, prompts: Sequence[Prompt]) -> tuple[F32, F32]:
         """All four masks of each prompt, as the decoder gives them: logits (N, 4, 256, 256), predicted IoU (N, 4)."""
@@ -101,6 +101,15 @@ class Case:
     def objects(self) -> list[Instance]:
         """The instances less crowds."""
         return [instance for instance in self.instances if not instance.crowd]
+
+
+def answers(predictor: Predictor, embedding: Embedding, prompts: Sequence[Prompt], of_three: bool) -> Results:
+    """One mask a prompt: the single-mask output, or of three the one with the highest predicted IoU.
+
+    The second is what papers mean by the most confident mask, whatever this package's own multimask="best" takes.
+    """
+    results = predictor.predict(embedding, prompts, of_three)
+    return results.best() if of_three else results
 
 
 class Protocol:
@@ -150,16 +159,16 @@ def box_prompt(box: F32) -> Prompt:
     return click_prompt([], box=np.asarray(box, np.float32))
 
 
-def record(clicks: Iterable[Click] = (), box: AnyArray | None = None, multimask: Multimask = False) -> dict[str, Any]:
+def record(clicks: Iterable[Click] = (), box: AnyArray | None = None, of_three: bool = False) -> dict[str, Any]:
     """A prompt as JSON keeps it."""
     found: dict[str, Any] = {"clicks": [[float(x), float(y), int(label)] for x, y, label in clicks]}
     if box is not None:
         found["box"] = [float(value) for value in box]
-    return {**found, "multimask": multimask}
+    return {**found, "of_three": of_three}
 
 
-def replay(saved: dict[str, Any]) -> tuple[Prompt, Multimask]:
-    """The first prompt of a record, and its multimask: what gave a row's first score."""
+def replay(saved: dict[str, Any]) -> tuple[Prompt, bool]:
+    """The first prompt of a record, and whether three masks were asked for: what gave a row's first score."""
     box = saved.get("box")
     clicks = saved["clicks"] if box is not None else saved["clicks"][:1]
     if not clicks and box is None:
@@ -167,4 +176,4 @@ def replay(saved: dict[str, Any]) -> tuple[Prompt, Multimask]:
     first = click_prompt(
         [] if box is not None else [tuple(c) for c in clicks], box=None if box is None else np.array(box)
     )
-    return first, saved["multimask"]
+    return first, saved["of_three"]

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...everything.clicks import stability_score
 from ...prompts import Prompt
-from ...types import F32, Multimask
+from ...types import F32
 from ..metrics import iou
 from .base import Case, Protocol, Row, record
 from .center import from_center
@@ -23,7 +23,6 @@ from .random_point import from_random
 
 KINDS: dict[str, Start] = {"center": from_center, "random": from_random, "box": from_box}
 FED_BACK = ("single", "predicted")
-CHOICES: tuple[Multimask, ...] = (False, "best")
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,9 @@ class Choice(Protocol):
             found.append({rule: values[m] for rule, m in names.items()} | {"oracle": max(values[1:])})
         for rule in FED_BACK:
             again = [replace(p, mask_hw=logits[i, chosen[i][rule]]) for i, p in enumerate(prompts)]
-            for choose in CHOICES:
-                name = f"{rule}>{'predicted' if choose else 'single'}"
-                low_res = case.predict(again, choose).low_res
+            for of_three in (False, True):
+                name = f"{rule}>{'predicted' if of_three else 'single'}"
+                low_res = case.predict(again, of_three).low_res
                 for i, instance in enumerate(case.objects):
                     found[i][name] = case.iou(instance, low_res[i])
         return found

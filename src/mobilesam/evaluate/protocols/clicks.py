@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...types import F32, Bool, Multimask
+from ...types import F32, Bool
 from ..clicker import Click, next_click
 from ..datasets import Instance
 from ..metrics import clicks_to, iou
@@ -46,8 +46,10 @@ class Clicks(Protocol):
     name: str = "clicks"
     title: str = "simulated user until IoU 0.90, at most 20 clicks (SimpleClick)"
     feedback: bool = False
-    first: Multimask = "best"
-    later: Multimask = False
+    first: bool = True
+    """Whether the first click takes the best of three masks."""
+    later: bool = False
+    """As `first`, for the clicks after it."""
     most: int = 20
     until: float = TARGETS[-1]
     sums = tuple(f"failures@{round(100 * t)}" for t in TARGETS)
@@ -62,11 +64,11 @@ class Clicks(Protocol):
             self._turn(case, active, self.first if number == 1 else self.later)
         return [self._row(user) for user in users]
 
-    def _turn(self, case: Case, users: list[User], multimask: Multimask) -> None:
+    def _turn(self, case: Case, users: list[User], of_three: bool) -> None:
         for user in users:
             user.click()
         prompts = [click_prompt(user.clicks, mask=user.logits if self.feedback else None) for user in users]
-        results = case.predict(prompts, multimask)
+        results = case.predict(prompts, of_three)
         for i, user in enumerate(users):
             user.logits = results.low_res[i]
             user.mask = case.full(user.logits)
@@ -75,7 +77,7 @@ class Clicks(Protocol):
 
     def _row(self, user: User) -> Row:
         scores = {f"iou@{n}": user.ious[min(n, len(user.ious)) - 1] for n in SHOWN if n <= self.most}
-        for target in TARGETS:
+        for target in TARGETS if self.until <= 1 else ():
             percent = round(100 * target)
             scores[f"NoC@{percent}"] = clicks_to(user.ious, target, self.most)
             scores[f"failures@{percent}"] = float(max(user.ious) < target)
@@ -85,6 +87,6 @@ class Clicks(Protocol):
             user.instance.area,
             scores,
             user.predicted[0],
-            record(user.clicks, multimask=self.first),
+            record(user.clicks, of_three=self.first),
             extra,
         )

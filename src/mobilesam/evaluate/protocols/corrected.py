@@ -14,7 +14,7 @@ import numpy as np
 
 from ...geometry import MASK_STRIDE, Letterbox
 from ...prompts import Prompt
-from ...types import F32, Bool, Multimask
+from ...types import F32, Bool
 from ..clicker import Click, random_pixel
 from ..datasets import Instance
 from .base import Case, Protocol, Row, click_prompt, record
@@ -32,7 +32,7 @@ class Corrected(Protocol):
     name: str
     title: str
     start: Start
-    multimask: Multimask = False
+    of_three: bool = False
     corrections: int = 2
     crowds: bool = False
     smallest_area: float = 0.0
@@ -49,14 +49,14 @@ class Corrected(Protocol):
         predicted: list[float] = []
         for step in range(self.corrections + 1):
             prompts = [click_prompt(some, box=box) for some, box in zip(clicks, boxes, strict=True)]
-            results = case.predict(prompts, self.multimask)
+            results = case.predict(prompts, self.of_three)
             for i, instance in enumerate(objects):
                 scores[i][f"iou+{step}" if step else "iou"] = case.iou(instance, results.low_res[i])
                 if step < self.corrections:
                     clicks[i] += correction(instance, results.low_res[i], case.embedding.letterbox, case.rng)
             predicted = predicted or results.iou.tolist()
         return [
-            Row(instance.key, instance.area, scores[i], predicted[i], record(clicks[i], boxes[i], self.multimask))
+            Row(instance.key, instance.area, scores[i], predicted[i], record(clicks[i], boxes[i], self.of_three))
             for i, instance in enumerate(objects)
         ]
 

@@ -8,8 +8,8 @@ from .clicks import Clicks
 from .corrected import Corrected, from_box
 
 BOX_EFFICIENTVIT = Corrected(
-    "box-efficientvit", "true box, best of three (EfficientViT-SAM)", from_box, "best", 0, crowds=True, smallest_area=1
+    "box-efficientvit", "true box, best of three (EfficientViT-SAM)", from_box, True, 0, crowds=True, smallest_area=1
 )
 CLICKS_EFFICIENTVIT = Clicks(
-    "clicks-efficientvit", "1, 3, 5 clicks, best of three (EfficientViT-SAM)", later="best", most=5, until=1.1
+    "clicks-efficientvit", "1, 3, 5 clicks, best of three (EfficientViT-SAM)", later=True, most=5, until=1.1
 )

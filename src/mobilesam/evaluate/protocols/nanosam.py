@@ -5,4 +5,4 @@ NVIDIA-AI-IOT/nanosam, nanosam/tools/eval_coco.py.
 
 from .corrected import Corrected, from_box
 
-NANOSAM = Corrected("box-nanosam", "true box, crowds too, best of three (NanoSAM)", from_box, "best", 0, crowds=True)
+NANOSAM = Corrected("box-nanosam", "true box, crowds too, best of three (NanoSAM)", from_box, True, 0, crowds=True)

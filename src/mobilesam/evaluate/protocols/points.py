@@ -47,7 +47,7 @@ class Points(Protocol):
                 user.instance.area,
                 scores[i],
                 user.predicted[0],
-                record(user.clicks, multimask="best"),
+                record(user.clicks, of_three=True),
             )
             for i, user in enumerate(users)
         ]

@@ -21,4 +21,4 @@ def from_random(instance: Instance, rng: np.random.Generator) -> tuple[list[Clic
 
 
 RANDOM = Corrected("random", "random point, then +1 and +2 correcting clicks (EdgeSAM)", from_random)
-RANDOM_BEST = Corrected("random-best", "random point, best of three (EfficientSAM)", from_random, "best", 0)
+RANDOM_BEST = Corrected("random-best", "random point, best of three (EfficientSAM)", from_random, True, 0)

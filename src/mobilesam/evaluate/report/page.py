@@ -23,7 +23,7 @@ th,td{padding:3px 12px 3px 0;text-align:right;white-space:nowrap}th{font-weight:
 th:first-child,td:first-child,th.left,td.left{text-align:left}td small{color:#777}
 tr:nth-child(even) td{background:#f7f7f7}
 .plots{display:flex;flex-wrap:wrap;gap:24px}.plots figure{margin:0}figcaption{font-weight:600;margin-bottom:4px}
-svg text{font:11px system-ui,sans-serif;fill:#444}.grid{stroke:#e4e4e4}.diagonal{stroke:#888;stroke-dasharray:4 4}
+svg text{font:11px system-ui,sans-serif;fill:#444}
 .legend span{margin-right:14px;font-size:12px}.legend i{display:inline-block;width:10px;height:10px;margin-right:4px}
 img{max-width:100%;border:1px solid #ddd}ul.notes{color:#555;font-size:13px}
 """
@@ -87,11 +87,10 @@ def shown(figure: Figure, *, signed: bool = False, small: bool = False) -> str:
     """
     digits = 3 if max(abs(figure.value), abs(figure.high)) <= 1 else 2
     sign = "+" if signed else ""
-    value = f"{figure.value:{sign}.{digits}f}"
-    if figure.low == figure.high:
+    value, low, high = (f"{round(n, digits) + 0.0:{sign}.{digits}f}" for n in (figure.value, figure.low, figure.high))
+    if low == high:
         return value
-    dash = " to " if signed else "–"
-    interval = f"({figure.low:{sign}.{digits}f}{dash}{figure.high:{sign}.{digits}f})"
+    interval = f"({low} to {high})" if signed else f"({low}–{high})"
     return f"{value} <small>{interval}</small>" if small else f"{value} {interval}"
 
 
@@ -164,7 +163,7 @@ def _worst(report: Report) -> str:
     if not report.worst:
         return ""
     data = base64.b64encode(report.worst).decode("ascii")
-    caption = "White outline: truth. Colour: the mask. Dot or box: the prompt."
+    caption = "White outline: truth. Blue: the mask. Dot or orange box: the prompt."
     return f'<h2>The worst</h2><p class="info">{caption}</p><img src="data:image/png;base64,{data}" alt="worst masks">'
 
 

@@ -16,13 +16,13 @@ from ...predictor import Predictor
 from ...types import U8, Bool
 from ..datasets import Instance
 from ..protocols import Row
-from ..protocols.base import replay
+from ..protocols.base import answers, replay
 
 COUNT, COLUMNS = 20, 5
 CELL_HW = (240, 300)
 CAPTION = 22
-MASK_COLOUR = 1
-"""The palette's orange."""
+BLUE = plot.colour(0)
+OPACITY = 0.6
 
 Find = Callable[[Row], "tuple[Embedding, Instance] | None"]
 """The embedding and the true object of a row; None where they are no longer there."""
@@ -52,8 +52,8 @@ def _cell(predictor: Predictor, row: Row, find: Find) -> U8 | None:
     if found is None or found[0].image is None:
         return None
     embedding, instance = found
-    prompt, multimask = replay(row.prompt)
-    mask = predictor.predict(embedding, [prompt], multimask).masks[0]
+    prompt, of_three = replay(row.prompt)
+    mask = answers(predictor, embedding, [prompt], of_three).masks[0]
     clicks = [(float(x), float(y), int(label)) for (x, y), label in zip(prompt.points_n2, prompt.labels_n, strict=True)]
     picture = _drawn(found[0].image, mask, instance.mask, clicks, prompt.box)
     name, value = next(iter(row.scores.items()))
@@ -69,7 +69,9 @@ def _drawn(image: U8, mask: Bool, true: Bool, clicks: list[tuple[float, float, i
     found, truth = (cv2.resize(m.astype(np.uint8), size, interpolation=cv2.INTER_AREA) > 0 for m in (mask, true))
     points = [(x * scale, y * scale, label) for x, y, label in clicks]
     edges = None if box is None else np.asarray(box, np.float32)[None] * np.float32(scale)
-    canvas = plot.draw(small, found[None], boxes=edges, points=points, colours=[MASK_COLOUR], alpha=0.5, line=1)
+    tinted = cv2.addWeighted(small, 1 - OPACITY, np.full_like(small, BLUE), OPACITY, 0)
+    tinted = np.where(found[..., None], tinted, small).astype(np.uint8)
+    canvas = plot.draw(tinted, np.zeros((0, *found.shape), bool), boxes=edges, points=points, colours=[1], line=1)
     contours, _ = cv2.findContours(truth.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(canvas, contours, -1, (0, 0, 0), 2)
     cv2.drawContours(canvas, contours, -1, plot.WHITE, 1)

@@ -9,7 +9,8 @@ from html import escape
 from ...plot import colour
 
 WIDTH, HEIGHT = 380, 260
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 54, 12, 12, 40
+GRID = 'stroke="#e4e4e4"'
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ def lines(axes: Axes, series: Sequence[Line], *, diagonal: bool = False) -> str:
     parts = [_frame(axes)]
     if diagonal:
         (x1, y1), (x2, y2) = axes.at(0, 0), axes.at(1, 1)
-        parts.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="diagonal"/>')
+        parts.append(
+            f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="#888" stroke-dasharray="4 4"/>'
+        )
     for number, line in enumerate(series):
         places = [axes.at(x, y) for x, y in line.points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
@@ -89,11 +92,11 @@ def _frame(axes: Axes) -> str:
     parts = []
     for value in axes.x_ticks:
         x, _ = axes.at(value, axes.y_range[0])
-        parts.append(f'<line x1="{x:.1f}" y1="{bottom}" x2="{x:.1f}" y2="{top}" class="grid"/>')
+        parts.append(f'<line x1="{x:.1f}" y1="{bottom}" x2="{x:.1f}" y2="{top}" {GRID}/>')
         parts.append(f'<text x="{x:.1f}" y="{bottom + 15}" text-anchor="middle">{value:g}</text>')
     for value in axes.y_ticks:
         _, y = axes.at(axes.x_range[0], value)
-        parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" class="grid"/>')
+        parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" {GRID}/>')
         parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
     middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
     parts.append(f'<text x="{middle_x}" y="{HEIGHT - 6}" text-anchor="middle">{escape(axes.x_label)}</text>')
