@@ -153,6 +153,21 @@ def test_ap_of_the_true_boxes_is_one(sam: SAM, coco: Path, tmp_path: Path) -> No
         sam.val(coco, "ap", boxes=path)
 
 
+def test_photos_without_objects_count_for_ap_alone(sam: SAM, backend: Counting, coco: Path, tmp_path: Path) -> None:
+    annotations = json.loads(coco.read_text())["annotations"]
+    boxes = [
+        {"score": 0.1 * a["image_id"], **{k: a[k] for k in ("image_id", "category_id", "bbox")}} for a in annotations
+    ]
+    path = tmp_path / "boxes.json"
+    path.write_text(json.dumps(boxes))
+    edit(coco, lambda data: data.update(annotations=[a for a in annotations if a["image_id"] < 4]))
+    assert sam.val(coco, "box").figure("box", "iou").count == 6
+    assert backend.encodes == 3
+    figure = sam.val(coco, "ap", boxes=path).figure("ap", "AP50")
+    assert figure.count == 4
+    assert figure.value < 1
+
+
 def test_absent_categories_matter_only_to_ap(sam: SAM, coco: Path, tmp_path: Path) -> None:
     edit(coco, lambda data: [a.pop("category_id") for a in data["annotations"]] and None)
     assert sam.val(coco, "box").figure("box", "iou").count == 8

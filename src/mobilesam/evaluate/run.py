@@ -109,8 +109,13 @@ def _measured(
     """Each protocol's rows on a photo, and what was left out of it."""
     if not todo:
         return
-    embedding = embed(cache, photo)
     found = photo.read()
+    if not found:
+        yield from ((place, [], []) for place, protocol in todo.items() if protocol.needs_objects)
+        todo = {place: protocol for place, protocol in todo.items() if not protocol.needs_objects}
+        if not todo:
+            return
+    embedding = embed(cache, photo)
     check_size(found, embedding.image_hw, photo.key)
     whole = [each for each in found if each.mask.any()]
     notes = [f"{photo.key}: {len(found) - len(whole)} empty masks left out"] if len(whole) < len(found) else []

@@ -35,7 +35,7 @@ def file_of(root: Path) -> Path | None:
 
 
 def load(root: Path, values: Values, *, layout: str = "coco") -> Dataset:
-    """Every photo of the file that has an annotation.
+    """Every photo of the file; none where the file has no annotation at all.
 
     Raises InputError where the file isn't such a JSON, SourceNotFoundError where none of its photos is there.
     """
@@ -43,13 +43,13 @@ def load(root: Path, values: Values, *, layout: str = "coco") -> Dataset:
     if path is None:
         raise SourceNotFoundError(f"{root} is no annotation file and has no instances.json.")
     data = read_json(path)
-    boxes: dict[int, list[dict[str, Any]]] = {}
+    drawn: dict[int, list[dict[str, Any]]] = {}
     try:
         for annotation in data["annotations"]:
-            boxes.setdefault(annotation["image_id"], []).append(annotation)
-        images = [image for image in data["images"] if image["id"] in boxes]
+            drawn.setdefault(annotation["image_id"], []).append(annotation)
+        images = data["images"] if drawn else []
         places = {image["id"]: _place(image, _folders(path, values)) for image in images}
-        photos = [_photo(image, places[image["id"]], boxes[image["id"]]) for image in images]
+        photos = [_photo(image, places[image["id"]], drawn.get(image["id"], [])) for image in images]
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} isn't COCO's instance JSON: {error!r} is missing or of another kind.") from error
     if photos and not any(place.is_file() for place in places.values()):

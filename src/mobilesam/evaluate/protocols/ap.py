@@ -34,6 +34,7 @@ class AveragePrecision(Protocol):
     boxes: Path | None
     of_three: bool = True
     refine: bool = False
+    needs_objects = False  # masks on a photo without objects are mistakes
 
     def check(self, dataset: Dataset) -> None:
         """Raises InputError without boxes, or for a set that isn't COCO's or LVIS' JSON with categories."""

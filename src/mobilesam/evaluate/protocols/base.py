@@ -119,6 +119,8 @@ class Protocol:
     title: str
     sums: tuple[str, ...] = ()
     """Scores that are added up instead of averaged: failures."""
+    needs_objects: bool = True
+    """False where photos without objects count too."""
 
     def rows(self, case: Case) -> list[Row]:
         """What this protocol measures on a photo."""

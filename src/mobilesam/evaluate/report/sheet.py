@@ -69,8 +69,8 @@ def _drawn(image: U8, mask: Bool, true: Bool, clicks: list[tuple[float, float, i
     found, truth = (cv2.resize(m.astype(np.uint8), size, interpolation=cv2.INTER_AREA) > 0 for m in (mask, true))
     points = [(x * scale, y * scale, label) for x, y, label in clicks]
     edges = None if box is None else np.asarray(box, np.float32)[None] * np.float32(scale)
-    tinted = cv2.addWeighted(small, 1 - OPACITY, np.full_like(small, BLUE), OPACITY, 0)
-    tinted = np.where(found[..., None], tinted, small).astype(np.uint8)
+    tinted = small.copy()
+    tinted[found] = np.round(small[found] * (1 - OPACITY) + np.array(BLUE) * OPACITY)
     canvas = plot.draw(tinted, np.zeros((0, *found.shape), bool), boxes=edges, points=points, colours=[1], line=1)
     contours, _ = cv2.findContours(truth.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(canvas, contours, -1, (0, 0, 0), 2)
