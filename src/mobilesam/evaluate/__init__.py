@@ -13,8 +13,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..embedding import Embedding
 from ..errors import MobileSAMError
@@ -99,8 +99,7 @@ def _rows(journal: Journal, job: Job, protocol: str) -> list[Row]:
 
 
 def _compared(mine: Report, theirs: Report) -> Report:
-    more: dict[str, Any] = {"differences": differences(mine.rows, theirs.rows), "other": theirs.info}
-    return Report(**{**vars(mine), **more})
+    return replace(mine, differences=differences(mine.rows, theirs.rows), other=theirs.info)
 
 
 def _worst(predictor: Predictor, job: Job, rows: dict[str, list[Row]]) -> bytes | None:
