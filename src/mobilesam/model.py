@@ -131,8 +131,8 @@ class SAM:
         `points` is `[x, y]` or `[[x, y], ...]` for one object a point, `[[[x, y], ...], ...]` for several
         points an object; `labels` 1 (object, the default) or 0 (not this); `bboxes` xyxy, one or many;
         `masks` earlier `low_res` logits or binary masks (H, W). `multimask` False gives one mask a
-        prompt, True three with scores, "best" for a lone click the one of the three
-        with the highest predicted IoU, for all else the single-mask output (docs/decisions/0003-which-mask.md).
+        prompt, True three with scores, "best" for a lone click the one of the three with the highest predicted
+        IoU times stability, and for all else the single-mask output (docs/decisions/0003-which-mask.md).
         `stream` gives an iterator in place of a list, so that of a video or a folder one picture is held at
         a time; a camera (`source` its number) needs it.
 

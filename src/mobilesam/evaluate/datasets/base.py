@@ -77,6 +77,15 @@ def instance(key: str, mask: Bool, *, box: F32 | None = None, area: float | None
     return Instance(key, mask, box_of(mask) if box is None else box, own_area, **more)
 
 
+def name_of(root: Path) -> str:
+    """What a data set is called: its folder, with the folder above where it is one of several parts.
+
+    >>> name_of(Path("sets/coco/val")), name_of(Path("sets/grabcut"))
+    ('coco/val', 'grabcut')
+    """
+    return f"{root.parent.name}/{root.name}" if root.name.lower() in ("train", "val", "test") else root.name
+
+
 def pictures_of(folder: Path) -> dict[str, Picture]:
     """The pictures of a folder by their names without suffix."""
     return {Path(picture.name).stem: picture for picture in list_pictures(folder)}

@@ -18,7 +18,7 @@ from ...errors import InputError, SourceNotFoundError
 from ...image import to_rgb
 from ...sources import Picture
 from ...types import HW, Bool
-from .base import Dataset, Instance, Photo, Values, instance
+from .base import Dataset, Instance, Photo, Values, instance, name_of
 
 
 def matches(root: Path) -> bool:
@@ -56,7 +56,7 @@ def load(root: Path, values: Values, *, layout: str = "coco") -> Dataset:
         raise SourceNotFoundError(
             f"{path} lists {len(photos)} photos and none is there, such as {places[images[0]['id']]}; pass --images."
         )
-    name = path.parent.name if path.name == "instances.json" else path.stem
+    name = name_of(path.parent) if path.name == "instances.json" else path.stem
     return Dataset(name, layout, photos, data)
 
 

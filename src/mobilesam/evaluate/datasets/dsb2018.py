@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from . import labels
-from .base import Dataset, Instance, Photo, Values, instance, picture_files, pictures_of, read_mask
+from .base import Dataset, Instance, Photo, Values, instance, name_of, picture_files, pictures_of, read_mask
 
 
 def matches(root: Path) -> bool:
@@ -23,7 +23,7 @@ def load(root: Path, values: Values) -> Dataset:
         Photo(case.name, next(iter(pictures_of(case / "images").values())), partial(_read, case / "masks", values))
         for case in cases
     ]
-    return Dataset(root.name, "dsb2018", photos)
+    return Dataset(name_of(root), "dsb2018", photos)
 
 
 def _cases(root: Path) -> list[Path]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...types import AnyArray
 from . import pairs
-from .base import Dataset, Instance, Photo, Values, instance, picture_files, read_mask
+from .base import Dataset, Instance, Photo, Values, instance, name_of, picture_files, read_mask
 
 VOID = 255
 """What palette label maps of 8 bits use for pixels that don't count."""
@@ -43,7 +43,7 @@ def load(root: Path, values: Values, *, layout: str = "labels") -> Dataset:
         Photo(Path(name).stem, pictures[name], partial(_read, paths, values), Path(name).stem)
         for name, paths in maps.items()
     ]
-    return Dataset(root.name, layout, photos)
+    return Dataset(name_of(root), layout, photos)
 
 
 def _read(paths: list[Path], values: Values) -> list[Instance]:

@@ -8,7 +8,18 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...sources import Picture
-from .base import Dataset, Instance, Photo, Values, first_existing, instance, picture_files, pictures_of, read_mask
+from .base import (
+    Dataset,
+    Instance,
+    Photo,
+    Values,
+    first_existing,
+    instance,
+    name_of,
+    picture_files,
+    pictures_of,
+    read_mask,
+)
 
 FOLDERS = (("images", "masks"), ("img", "gt"), ("image", "mask"), ("images", "labels"))
 IGNORE = 128
@@ -38,7 +49,7 @@ def load(
         Photo(mask.stem, picture, partial(_read, mask, values), group(mask.stem))
         for mask, picture in matched(root, names)
     ]
-    return Dataset(root.name, layout, photos)
+    return Dataset(name_of(root), layout, photos)
 
 
 def matched(root: Path, names: Sequence[tuple[str, str]]) -> list[tuple[Path, Picture]]:

@@ -14,7 +14,7 @@ from ...errors import SourceNotFoundError
 from ...image import to_rgb
 from ...sources import IMAGE_SUFFIXES, Picture
 from . import coco
-from .base import Dataset, Instance, Photo, Values
+from .base import Dataset, Instance, Photo, Values, name_of
 
 
 def matches(root: Path) -> bool:
@@ -33,7 +33,7 @@ def load(root: Path, values: Values) -> Dataset:
         place = photo or path.with_suffix(".jpg")  # a missing one is reported when its turn comes
         picture = Picture(place.name, place, partial(to_rgb, place), place)
         photos.append(Photo(path.stem, picture, partial(_read, path), path.stem))
-    return Dataset(root.name, "sa1b", photos)
+    return Dataset(name_of(root), "sa1b", photos)
 
 
 def _photo_of(path: Path, folder: Path | None) -> Path | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...everything.clicks import stability_score
+from ...masks import stability_score
 from ...prompts import Prompt
 from ...types import F32
 from ..metrics import iou
@@ -66,7 +66,7 @@ class Choice(Protocol):
 def rules(logits_4hw: F32, predicted_4: F32) -> dict[str, int]:
     """Which of the four masks each rule takes."""
     areas = [np.count_nonzero(mask > 0) for mask in logits_4hw[1:]]
-    stable = [p * stability_score(mask, 1.0) for mask, p in zip(logits_4hw[1:], predicted_4[1:], strict=True)]
+    stable = [p * stability_score(mask) for mask, p in zip(logits_4hw[1:], predicted_4[1:], strict=True)]
     return {
         "single": 0,
         "predicted": 1 + int(np.argmax(predicted_4[1:])),
