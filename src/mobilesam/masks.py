@@ -45,8 +45,8 @@ def stability_score(logits_hw: F32, offset: float = 1.0) -> float:
     >>> stability_score(np.array([[-2, -0.5, 0.5, 2]], np.float32))
     0.3333333333333333
     """
-    low = np.count_nonzero(logits_hw > -offset)
-    return np.count_nonzero(logits_hw > offset) / low if low else 0.0
+    low = int(np.count_nonzero(logits_hw > -offset))
+    return int(np.count_nonzero(logits_hw > offset)) / low if low else 0.0
 
 
 def rle_encode(mask: Bool) -> dict[str, Any]:
