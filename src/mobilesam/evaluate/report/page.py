@@ -80,12 +80,14 @@ def _cell(figure: Figure | None, signed: bool) -> str:
 
 
 def shown(figure: Figure, *, signed: bool = False, small: bool = False) -> str:
-    """A figure with its interval as text: three digits below 1, fewer above.
+    """A figure with its interval as text: three digits below 1, fewer above, none for numbers of failures.
 
     >>> shown(Figure("d", "box", "iou", "all", 0.9071, 0.8912, 0.9193, 50))
     '0.907 (0.891–0.919)'
     """
     digits = 3 if max(abs(figure.value), abs(figure.high)) <= 1 else 2
+    if figure.score.startswith("failures") and not signed:
+        digits = 0
     sign = "+" if signed else ""
     value, low, high = (f"{round(n, digits) + 0.0:{sign}.{digits}f}" for n in (figure.value, figure.low, figure.high))
     if low == high:
