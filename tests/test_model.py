@@ -65,6 +65,29 @@ def test_multimask_chooses_among_the_four() -> None:
     assert single.areas[0] == pytest.approx(np.pi * (128 * 600 / 1024) ** 2, rel=0.02)
 
 
+def test_best_is_of_the_three_for_a_lone_click_alone() -> None:
+    clicks = [[[300, 200]], [[300, 200], [9, 9]], [[20, 30]]]
+    assert FAKE.predict(BLANK, points=clicks, multimask="best")[0].iou == pytest.approx([0.9, 0.75, 0.9])
+    box = [100, 100, 200, 200]
+    assert FAKE.predict(BLANK, bboxes=box, multimask="best")[0].iou == pytest.approx([0.75])
+    assert FAKE.predict(BLANK, points=[150, 150], bboxes=box, multimask="best")[0].iou == pytest.approx([0.75])
+
+
+class Unstable(FakeBackend):
+    """The mask with the highest predicted IoU is sure of nothing."""
+
+    def decode(self, *given) -> tuple[np.ndarray, np.ndarray]:
+        logits_bmhw, iou_bm = super().decode(*given)
+        logits_bmhw[:, 2] /= 100
+        return logits_bmhw, iou_bm
+
+
+def test_best_weighs_stability() -> None:
+    assert SAM.from_backend(Unstable()).predict(BLANK, points=[300, 200], multimask="best")[0].iou == pytest.approx(
+        [0.8]
+    )
+
+
 @pytest.mark.parametrize("multimask", ["worst", 2, None])
 def test_other_multimask_values(multimask) -> None:
     with pytest.raises(InputError, match="multimask must be"):

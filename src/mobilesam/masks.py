@@ -39,6 +39,16 @@ def iou(first: Bool, second: Bool) -> float:
     return int(np.count_nonzero(first & second)) / union if union else 1.0
 
 
+def stability_score(logits_hw: F32, offset: float = 1.0) -> float:
+    """How much of a mask stays when the threshold of its logits rises from -offset to offset: 0..1 (SAM, appendix B).
+
+    >>> stability_score(np.array([[-2, -0.5, 0.5, 2]], np.float32))
+    0.3333333333333333
+    """
+    low = int(np.count_nonzero(logits_hw > -offset))
+    return int(np.count_nonzero(logits_hw > offset)) / low if low else 0.0
+
+
 def rle_encode(mask: Bool) -> dict[str, Any]:
     """COCO's compressed run lengths: {"size": [H, W], "counts": str}.
 

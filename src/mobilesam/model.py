@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from .types import Multimask, Precision
 
 if TYPE_CHECKING:
     from .catalog.download import Progress as DownloadProgress
+    from .evaluate import Report
 
 
 class SAM:
@@ -144,7 +145,8 @@ class SAM:
         `points` is `[x, y]` or `[[x, y], ...]` for one object a point, `[[[x, y], ...], ...]` for several
         points an object; `labels` 1 (object, the default) or 0 (not this); `bboxes` xyxy, one or many;
         `masks` earlier `low_res` logits or binary masks (H, W). `multimask` False gives one mask a
-        prompt, True three with scores, "best" the one of the three with the highest predicted IoU.
+        prompt, True three with scores, "best" for a lone click the one of the three with the highest predicted
+        IoU times stability, and for all else the single-mask output (docs/decisions/0003-which-mask.md).
         `stream` gives an iterator in place of a list, so that of a video or a folder one picture is held at
         a time; a camera (`source` its number) needs it.
 
@@ -214,6 +216,62 @@ class SAM:
         embedding = item if isinstance(item, Embedding) else self._embed(item)
         for candidate in found(self.predictor, embedding, chosen):
             yield Scene([candidate], embedding.image_hw, output_mode=output_mode)[0]
+
+    def val(
+        self,
+        data: Any,
+        protocol: str | Sequence[str] = "box",
+        *,
+        compare: SAM | None = None,
+        reference: SAM | str | Path | None = None,
+        boxes: str | Path | None = None,
+        layout: str | None = None,
+        images: str | Path | None = None,
+        background: int = 0,
+        ignore: int | None = None,
+        output: str | Path | None = None,
+        resume: bool = False,
+        limit: int | None = None,
+        max_objects: int | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Report:
+        """How good the masks are on photos with true masks: a Report with figures and 95 % intervals.
+
+        `data` is a folder or JSON file, or a list of them: COCO or LVIS instances, SA-1B, photos beside masks or label
+        maps; `layout` one of `evaluate.LAYOUTS` where it isn't recognised, `images` the folder of a JSON's photos,
+        `background` and `ignore` what these values of a mask mean (-1: none is ignored). `protocol` is one or
+        several of `evaluate.PROTOCOLS`; `boxes` a detector's COCO results, for the AP protocols; `reference` another
+        model, or an earlier run's output folder, for "agreement". `compare` is another model that gets the same
+        prompts. `output` is a folder for tables, pictures and page, where `resume` goes on with an interrupted run.
+        `limit` photos of each set and `max_objects` objects of each photo are measured. `progress` is called with
+        photos done and in all. Embeddings are kept on disk for the next run (`evaluate/cache.py`).
+
+        Raises InputError, SourceNotFoundError, OutputError; a photo that can't be measured is noted in the report.
+
+        >>> report = SAM().val("tests/evaluate/data/shapes", "box")
+        >>> report.figure("box", "iou").value > 0.9
+        True
+        """
+        from .evaluate import evaluate  # pycocotools' evaluation and what it brings: not for a click
+        from .evaluate.datasets import Values
+
+        return evaluate(
+            self.predictor,
+            data,
+            protocol,
+            other=compare.predictor if compare else None,
+            reference=reference.predictor if isinstance(reference, SAM) else reference,
+            boxes=boxes,
+            layout=layout,
+            values=Values(background, ignore, Path(images) if images else None),
+            output=output,
+            resume=resume,
+            limit=limit,
+            max_objects=max_objects,
+            seed=seed,
+            progress=progress,
+        )
 
     def _everything(
         self,

@@ -15,9 +15,10 @@ from .embedding import Embedding
 from .errors import InputError
 from .geometry import MASK_STRIDE, Letterbox
 from .image import to_tensor
+from .masks import stability_score
 from .prompts import Prompt
 from .results import Results
-from .types import F32, U8, Int, Multimask
+from .types import F32, U8, Bool, Int, Multimask
 
 T = TypeVar("T")
 BATCH = 8
@@ -48,7 +49,9 @@ class Predictor:
         """The masks of all prompts, in their order.
 
         `multimask` False returns the single-mask output; True three masks a prompt, prompt by prompt;
-        "best" of these three the one with the highest predicted IoU.
+        "best" the one that measures best (docs/decisions/0003-which-mask.md): for a lone click, which may mean a
+        part or the whole, the one of the three with the highest predicted IoU times stability score, for all else the
+        single-mask output.
         Raises InputError for an embedding of another model.
         """
         if multimask not in MULTIMASK:
@@ -63,7 +66,8 @@ class Predictor:
         low_res = np.empty((len(prompts), per_prompt, low, low), np.float32)
         iou = np.empty((len(prompts), per_prompt), np.float32)
         for index, (logits_bmhw, iou_bm) in self.decoded(embedding, prompts):
-            rows, chosen = np.arange(len(index))[:, None], _choose(iou_bm, multimask)
+            lone_b = np.array([prompts[i].is_lone_click for i in index])
+            rows, chosen = np.arange(len(index))[:, None], _choose(logits_bmhw, iou_bm, lone_b, multimask)
             low_res[index], iou[index] = logits_bmhw[rows, chosen], iou_bm[rows, chosen]
         return Results(
             low_res=low_res.reshape(-1, low, low),
@@ -140,10 +144,14 @@ def _groups(kinds: Sequence[tuple[int, bool]]) -> Iterator[Int]:
             yield np.array(members[start : start + BATCH])
 
 
-def _choose(iou_bm: F32, multimask: Multimask) -> Int:
-    """Which of the four masks are returned: (B, 1) or (B, 3)."""
+def _choose(logits_bmhw: F32, iou_bm: F32, lone_b: Bool, multimask: Multimask) -> Int:
+    """Which of the four masks are returned: (B, 1) or (B, 3); `lone_b` says which prompts are lone clicks."""
     count = len(iou_bm)
     if multimask == "best":
-        return np.asarray(1 + iou_bm[:, 1:].argmax(axis=1)[:, None])
+        best = np.zeros((count, 1), np.int64)
+        for i in np.flatnonzero(lone_b):
+            scores = [iou * stability_score(mask) for iou, mask in zip(iou_bm[i, 1:], logits_bmhw[i, 1:], strict=True)]
+            best[i] = 1 + int(np.argmax(scores))
+        return best
     wanted = [1, 2, 3] if multimask else [0]
     return np.tile(np.array(wanted), (count, 1))

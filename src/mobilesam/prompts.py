@@ -27,6 +27,11 @@ class Prompt:
     box: F32 | None = None
     mask_hw: F32 | None = None
 
+    @property
+    def is_lone_click(self) -> bool:
+        """True for one point and no box: it may mean a part of an object, the whole, or something larger."""
+        return len(self.points_n2) == 1 and self.box is None
+
     def tokens(self, letterbox: Letterbox) -> tuple[F32, F32]:
         """Coordinates (N', 2) in the model's square and labels (N',).
 

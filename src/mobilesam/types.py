@@ -19,4 +19,4 @@ AnyArray: TypeAlias = npt.NDArray[Any]
 
 Precision: TypeAlias = Literal["auto", "fp32", "bf16"]
 Multimask: TypeAlias = bool | Literal["best"]
-"""False: the single-mask output; True: three masks a prompt; "best": the best of the three."""
+"""False: the single-mask output; True: three masks a prompt; "best": one mask, see Predictor.predict."""

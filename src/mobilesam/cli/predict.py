@@ -65,7 +65,9 @@ def run(
     ] = None,
     multimask: Annotated[
         MultimaskChoice,
-        typer.Option(help="Three masks a prompt (yes), the best of them, or the single-mask output (no)."),
+        typer.Option(
+            help="Three masks a prompt (yes), the single-mask output (no), or for a lone click the best of three."
+        ),
     ] = MultimaskChoice.best,
     output: options.Output = None,
     kind: Annotated[Kind | None, typer.Option(help="What to write. Default: by the suffix, json or overlay.")] = None,

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..embedding import Embedding
 from ..geometry import MASK_STRIDE, Upsampler
+from ..masks import stability_score
 from ..predictor import Predictor
 from ..types import F32, AnyArray, Bool
 from .candidate import Candidate, extent
@@ -125,9 +126,3 @@ class Clicks:
             high += int(np.count_nonzero(full > offset))
             low += int(np.count_nonzero(full > -offset))
         return inside, (columns.start, rows.start), high / low if low else 0.0
-
-
-def stability_score(logits_hw: F32, offset: float) -> float:
-    """How much of the mask stays when its threshold rises from -offset to offset: 0..1."""
-    low = np.count_nonzero(logits_hw > -offset)
-    return np.count_nonzero(logits_hw > offset) / low if low else 0.0

@@ -12,10 +12,10 @@ import numpy as np
 
 from ..embedding import Embedding
 from ..grids import Crop
+from ..masks import stability_score
 from ..predictor import Predictor
 from ..types import F32, AnyArray
 from .candidate import extent
-from .clicks import stability_score
 from .config import EverythingConfig
 from .suppress import best_boxes
 
