@@ -147,12 +147,19 @@ def test_info_counts_what_the_checkpoint_holds(capsys: pytest.CaptureFixture[str
         SAM(mobilesam.SAM.from_backend(FakeBackend())).info()
 
 
-@pytest.mark.parametrize("name", ["train", "val"])
-def test_later_parts_say_so(name: str) -> None:
-    model = SAM(mobilesam.SAM.from_backend(FakeBackend()))
-    with pytest.raises(NotSupportedError, match=rf"{name}\(\) isn't in this version; ") as error:
-        getattr(model, name)(format="onnx")
+def test_training_comes_later_and_says_so() -> None:
+    with pytest.raises(NotSupportedError, match=r"train\(\) isn't in this version; ") as error:
+        SAM(mobilesam.SAM.from_backend(FakeBackend())).train(data="coco8.yaml")
     assert isinstance(error.value, NotImplementedError)
+
+
+def test_val_is_the_native_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOBILESAM_CACHE", str(tmp_path))
+    shapes, native = ROOT / "tests/evaluate/data/shapes", mobilesam.SAM.from_backend(FakeBackend())
+    figure = SAM(native).val(data=shapes, protocol="box").figure("box", "iou")
+    assert figure == native.val(shapes, "box").figure("box", "iou")
+    with pytest.raises(InputError, match="val needs data="):
+        SAM(native).val()
 
 
 def test_export_says_where_its_files_are(monkeypatch: pytest.MonkeyPatch) -> None:

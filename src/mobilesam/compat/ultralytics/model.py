@@ -110,9 +110,11 @@ class SAM:
         """Raises NotSupportedError."""
         raise NotSupportedError("train() isn't in this version; train with PyTorch and pass the file to SAM(path).")
 
-    def val(self, *_: Any, **__: Any) -> Any:
-        """Raises NotSupportedError."""
-        raise NotSupportedError("val() isn't in this version; compare masks yourself with mobilesam.masks.iou.")
+    def val(self, data: Any = None, **arguments: Any) -> Any:
+        """The Report of `mobilesam.SAM.val`, with its arguments. Raises InputError without `data`, and as that does."""
+        if data is None:
+            raise InputError("val needs data=: photos with true masks, in a layout of docs/evaluation.md.")
+        return self._weights.on(self.overrides.get("device")).val(data, **arguments)
 
     def export(self, format: str = "onnx", *, folder: str | Path | None = None, layout: str = "meta") -> str:  # noqa: A002  # Ultralytics' name
         """Write the model as `mobilesam.SAM.export` does, into `folder` or <name>_onnx; returns the folder.
