@@ -74,7 +74,7 @@ def test_grounded_sam_loops_over_boxes_and_takes_the_best(predictor) -> None:
     for box in boxes:
         masks, scores, _ = predictor.predict(box=box, multimask_output=True)
         found.append(masks[np.argmax(scores)])
-    same(found, ours(bboxes=boxes, multimask="best").masks)
+    same(found, ours(bboxes=boxes, multimask=True).best().masks)
 
 
 def test_grounded_sam_sends_all_boxes_at_once(predictor) -> None:

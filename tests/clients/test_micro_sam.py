@@ -47,7 +47,7 @@ def test_prompts_on_restored_embeddings(answer, embedding: Embedding) -> None:
     _, arrays = answer
     sam = load_sam("pytorch")
     box = sam.predict(embedding, bboxes=BOX)[0].masks[0]
-    click = sam.predict(embedding, points=POINT, multimask="best")[0].masks[0]
+    click = sam.predict(embedding, points=POINT, multimask=True)[0].best().masks[0]
     assert mask_iou(arrays["box"].reshape(box.shape) > 0, box) > 0.999
     assert mask_iou(arrays["click"].reshape(click.shape) > 0, click) > 0.999
 
