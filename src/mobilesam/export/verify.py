@@ -12,6 +12,7 @@ from .._optional import require
 from ..errors import ExportError
 from ..geometry import MASK_STRIDE, Letterbox
 from ..image import to_rgb, to_tensor
+from ..masks import iou
 from ..nn.sam import Sam
 from ..types import F32
 
@@ -78,10 +79,5 @@ def _over_photo(letterbox: Letterbox, logits_1mhw: torch.Tensor) -> F32:
 
 def _agreement(found_mhw: np.ndarray, expected_mhw: np.ndarray) -> float:
     """The lowest IoU of pairs of masks; a single one is held against that of the four which is nearest."""
-    pairs = np.array([[_iou(found, expected) for expected in expected_mhw] for found in found_mhw])
+    pairs = np.array([[iou(found, expected) for expected in expected_mhw] for found in found_mhw])
     return float(pairs.max()) if len(found_mhw) == 1 else float(pairs.diagonal().min())
-
-
-def _iou(a_hw: np.ndarray, b_hw: np.ndarray) -> float:
-    union = np.count_nonzero(a_hw | b_hw)
-    return np.count_nonzero(a_hw & b_hw) / union if union else 1.0
