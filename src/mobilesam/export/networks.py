@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,6 +14,7 @@ from ..nn.mask_decoder import MaskDecoder
 from ..nn.sam import Sam
 from ..nn.tiny_vit import ConvBn
 from ..nn.transformer import Attention
+from ..types import F32
 from .contract import ABSENT
 
 FAR = -1e4
@@ -27,6 +29,9 @@ class Encoder(nn.Module):
     def __init__(self, sam: Sam) -> None:
         super().__init__()
         self.image_encoder = fold_batch_norm(copy.deepcopy(sam.image_encoder))
+        for unused in ("norm_head", "head"):  # TinyViT's ImageNet head
+            if hasattr(self.image_encoder, unused):
+                delattr(self.image_encoder, unused)
 
     def forward(self, image: Tensor) -> Tensor:
         out: Tensor = self.image_encoder(image)
@@ -76,12 +81,14 @@ class Networks:
     """Rows and columns of the embedding."""
     points: int = POINTS
     """Tokens of a decoder of fixed shape."""
+    photos: Sequence[F32] = ()
+    """Encoder inputs to measure ranges on, where a precision needs that."""
 
     @classmethod
-    def of(cls, sam: Sam, points: int = POINTS) -> Networks:
+    def of(cls, sam: Sam, points: int = POINTS, photos: Sequence[F32] = ()) -> Networks:
         """The networks of a model; its own modules stay as they are."""
         size = sam.prompt_encoder.img_size
-        networks = cls(Encoder(sam).eval(), Decoder(sam).eval(), size, size // 16, points)
+        networks = cls(Encoder(sam).eval(), Decoder(sam).eval(), size, size // 16, points, photos)
         for part in (networks.encoder, networks.decoder):
             part.requires_grad_(False)
         return networks
