@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,11 +161,16 @@ def export_onnx(
     """
     _layout(layout)
     checkpoint = Checkpoint(locate(model))
-    sam = load_sam(checkpoint.arch.name, checkpoint.arch.img_size, checkpoint.state())
+    if checkpoint.img_size != 1024 and layout != "meta":
+        raise InputError(
+            f"The programs of layout {layout!r} make their photos 1024 pixels wide, and {checkpoint.path.name} takes "
+            f"{checkpoint.img_size}. Export it with layout='meta', whose manifest names the size."
+        )
+    sam = load_sam(checkpoint.architecture, checkpoint.img_size, checkpoint.state())
     known = next((spec for spec in MODELS.values() if spec.sha256 == checkpoint.digest), None)
     source = {
         "name": re.sub(r"[^A-Za-z0-9._-]+", "_", Path(known.name if known else checkpoint.path).stem),
-        "architecture": checkpoint.arch.name,
+        "architecture": checkpoint.name,
         "sha256": checkpoint.digest,
         "licence": known.licence if known else "that of the weights file",
     }
@@ -256,8 +258,7 @@ def _whole(
     outputs: Mapping[str, Sequence[int | str]],
 ) -> bytes:
     """The network as one ONNX file for old readers, its inputs called `names`, without notes of this machine."""
-    with _quiet():
-        model = ir.to_proto(trace(network, inputs, dynamic, list(outputs), names=names, opset=OPSET, optimize=True))
+    model = ir.to_proto(trace(network, inputs, dynamic, list(outputs), names=names, opset=OPSET, optimize=True))
     share_equal_tensors(model.graph)
     strip_metadata(model)
     del model.graph.output[:]  # the exporter has no names for free sizes, and forgets some fixed ones
@@ -269,20 +270,6 @@ def _whole(
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter's warnings are about itself: that torchvision isn't there, what it will call deprecated."""
-    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _described(data: bytes) -> dict[str, Any]:
