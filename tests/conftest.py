@@ -73,6 +73,15 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(scope="session")
+def student_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved student of narrow widths for photos of 128 pixels, with BatchNorm statistics that are not neutral."""
+    from mobilesam.train.checkpoint import save_model
+    from students import make_student
+
+    return save_model(tmp_path_factory.mktemp("student") / "student.safetensors", make_student(), {"made by": "a test"})
+
+
 @pytest.fixture
 def run_cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs the command line in this process: exit code, stdout, stderr."""

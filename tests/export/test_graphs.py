@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from mobilesam.backends.graph import named_in, with_initializers
 from mobilesam.catalog.models import ARCHS, FILES
-from mobilesam.export.graphs import export_graphs, write_architecture
+from mobilesam.export.graphs import PARTS, graph, weightless, write_architecture
 from mobilesam.nn.sam import Sam, build_sam
 
 # The exporter's own: it still touches deprecated parts of torch and copyreg.
@@ -31,25 +31,26 @@ def sam() -> Sam:
 
 
 @pytest.fixture(scope="module")
-def folder(sam: Sam, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("graphs")
-    export_graphs(sam, made, "small", "small")
-    return made
+def graphs() -> dict[str, bytes]:
+    """Made without weights, as all that are kept in files."""
+    model = weightless("mobile_sam", SIZE)
+    return {part: graph(model, part) for part in PARTS}
 
 
-def run(folder: Path, part: str, sam: Sam, **inputs: np.ndarray) -> list[np.ndarray]:
+def run(graphs: dict[str, bytes], part: str, sam: Sam, **inputs: np.ndarray) -> list[np.ndarray]:
     state = {key: value.numpy() for key, value in sam.state_dict().items()}
-    graph = (folder / f"small_{part}.onnx.graph").read_bytes()
-    weights = {key: state[key] for key in named_in(graph, state)}
+    weights = {key: state[key] for key in named_in(graphs[part], state)}
     options = ort.SessionOptions()
     options.add_external_initializers(list(weights), [ort.OrtValue.ortvalue_from_numpy(v) for v in weights.values()])
-    session = ort.InferenceSession(with_initializers(graph, weights), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(
+        with_initializers(graphs[part], weights), options, providers=["CPUExecutionProvider"]
+    )
     return session.run(None, inputs)
 
 
-def test_the_encoder_at_another_size(sam: Sam, folder: Path) -> None:
+def test_the_encoder_at_another_size(sam: Sam, graphs: dict[str, bytes]) -> None:
     image = np.random.default_rng(0).normal(size=(1, 3, SIZE, SIZE)).astype(np.float32)
-    (features,) = run(folder, "encoder", sam, image=image)
+    (features,) = run(graphs, "encoder", sam, image=image)
     with torch.inference_mode():
         expected = sam.encode(torch.from_numpy(image)).numpy()
     np.testing.assert_allclose(features, expected, atol=1e-4)
@@ -57,7 +58,7 @@ def test_the_encoder_at_another_size(sam: Sam, folder: Path) -> None:
 
 @pytest.mark.parametrize(("prompts", "tokens"), [(1, 1), (1, 2), (3, 5), (2, 0)])
 @pytest.mark.parametrize("part", ["decoder", "decoder_masked"])
-def test_the_decoders_for_any_number_of_prompts(sam, folder, part, prompts, tokens) -> None:
+def test_the_decoders_for_any_number_of_prompts(sam, graphs, part, prompts, tokens) -> None:
     random = np.random.default_rng(1)
     arrays = [
         random.normal(size=(1, 256, SIZE // 16, SIZE // 16)),
@@ -67,7 +68,7 @@ def test_the_decoders_for_any_number_of_prompts(sam, folder, part, prompts, toke
     if part == "decoder_masked":
         arrays.append(random.normal(0, 5, (prompts, 1, SIZE // 4, SIZE // 4)))
     features, coords, labels, *mask = (array.astype(np.float32) for array in arrays)
-    found = decode(folder, part, sam, features, coords, labels, *mask)
+    found = decode(graphs, part, sam, features, coords, labels, *mask)
     with torch.inference_mode():
         expected = sam.decode(*(torch.from_numpy(a) for a in (features, coords, labels, *mask)))
     for ours, theirs in zip(found, expected, strict=True):
@@ -75,11 +76,11 @@ def test_the_decoders_for_any_number_of_prompts(sam, folder, part, prompts, toke
 
 
 @pytest.mark.parametrize("hw", [(8, 8), (5, 8), (8, 3)])
-def test_the_decoder_on_a_smaller_map(sam: Sam, folder: Path, hw: tuple[int, int]) -> None:
+def test_the_decoder_on_a_smaller_map(sam: Sam, graphs: dict[str, bytes], hw: tuple[int, int]) -> None:
     random = np.random.default_rng(2)
     features = random.normal(size=(1, 256, *hw)).astype(np.float32)
     coords, labels = np.full((3, 1, 2), 40, np.float32), np.ones((3, 1), np.float32)
-    found = decode(folder, "decoder", sam, features, coords, labels)
+    found = decode(graphs, "decoder", sam, features, coords, labels)
     with torch.inference_mode():
         expected = sam.decode(*(torch.from_numpy(a) for a in (features, coords, labels)))
     assert found[0].shape == (3, 4, 4 * hw[0], 4 * hw[1])
@@ -87,9 +88,9 @@ def test_the_decoder_on_a_smaller_map(sam: Sam, folder: Path, hw: tuple[int, int
         np.testing.assert_allclose(ours, theirs.numpy(), atol=2e-4)
 
 
-def decode(folder, part, sam, features, coords, labels, *mask) -> list[np.ndarray]:
-    (tokens,) = run(folder, "prompts", sam, coords=coords, labels=labels)
-    return run(folder, part, sam, features=features, tokens=tokens, **({"mask": mask[0]} if mask else {}))
+def decode(graphs, part, sam, features, coords, labels, *mask) -> list[np.ndarray]:
+    (tokens,) = run(graphs, "prompts", sam, coords=coords, labels=labels)
+    return run(graphs, part, sam, features=features, tokens=tokens, **({"mask": mask[0]} if mask else {}))
 
 
 @pytest.mark.parametrize("arch", [*QUICK, *(pytest.param(arch, marks=pytest.mark.slow) for arch in SLOW)])
@@ -100,6 +101,11 @@ def test_the_shipped_files_are_those_of_the_networks_as_they_are(arch: str, tmp_
     assert {f"{arch}.keys.json", f"{arch}_encoder.onnx.graph"} <= made.keys()
     for name, content in made.items():
         assert content == (FILES / name).read_bytes(), name
+
+
+def test_the_decoder_without_a_mask_is_the_same_for_every_input_size(graphs: dict[str, bytes]) -> None:
+    """What a student of another size relies on."""
+    assert graphs["decoder"] == ARCHS["mobile_sam"].graph("decoder").read_bytes()
 
 
 def test_equal_constants_are_kept_once() -> None:

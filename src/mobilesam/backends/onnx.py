@@ -36,7 +36,7 @@ class OnnxBackend:
             device="cpu" if device == "auto" else device,
             precision="fp32",
             model_id=checkpoint.model_id,
-            img_size=checkpoint.arch.img_size,
+            img_size=checkpoint.img_size,
         )
 
     def encode(self, image_bchw: F32) -> F32:
@@ -75,7 +75,7 @@ class OnnxBackend:
         options.log_severity_level = 3
         if self._threads:
             options.intra_op_num_threads = self._threads
-        graph = self._checkpoint.arch.graph(part).read_bytes()
+        graph = self._checkpoint.graph(part)
         weights = self._checkpoint.weights(graph)
         values = [ort.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
         options.add_external_initializers(list(weights), values)

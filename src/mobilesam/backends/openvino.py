@@ -52,7 +52,7 @@ class OpenVinoBackend:
             device=self._device.lower(),
             precision={"f32": "fp32"}.get(precision_hint, precision_hint),
             model_id=checkpoint.model_id,
-            img_size=checkpoint.arch.img_size,
+            img_size=checkpoint.img_size,
             streams=streams,
         )
         # What nearly every use needs is loaded side by side, while the caller still reads the photo.
@@ -111,7 +111,7 @@ class OpenVinoBackend:
                 return self._core.import_model(path.read_bytes(), self._device, config)
             except (RuntimeError, OSError) as error:
                 log.info("%s can't be used (%s); compiling again", path, error)
-        graph = self._checkpoint.arch.graph(part).read_bytes()
+        graph = self._checkpoint.graph(part)
         weights = self._checkpoint.weights(graph)  # lives until the model is compiled: nothing is copied before
         try:
             model = _with_constants(self._core.read_model(with_inputs(graph, weights)), weights)
@@ -131,7 +131,7 @@ class OpenVinoBackend:
         """A hash over everything that decides whether a compiled model still fits."""
         facts = (
             self._checkpoint.digest,
-            hashlib.sha256(self._checkpoint.arch.graph(part).read_bytes()).hexdigest(),
+            hashlib.sha256(self._checkpoint.graph(part)).hexdigest(),
             ov.get_version(),
             self._core.get_property(self._device, "FULL_DEVICE_NAME"),
             sorted(self._core.get_property(self._device, "OPTIMIZATION_CAPABILITIES")),

@@ -27,14 +27,14 @@ class PyTorchBackend:
         self._device = _device(device)
         self._dtype = _dtype(self._device, precision)
         self._threads = threads
-        self.sam = load_sam(checkpoint.arch.name, checkpoint.arch.img_size, checkpoint.state())
+        self.sam = load_sam(checkpoint.architecture, checkpoint.img_size, checkpoint.state())
         self.sam.to(self._device).eval().requires_grad_(False)
         self.info = BackendInfo(
             runtime="pytorch",
             device=str(self._device),
             precision="fp32" if self._dtype is None else "bf16",
             model_id=checkpoint.model_id,
-            img_size=checkpoint.arch.img_size,
+            img_size=checkpoint.img_size,
         )
 
     def encode(self, image_bchw: F32) -> F32:

@@ -14,11 +14,22 @@ Examples:
     mobilesam info
 
     mobilesam info --json
+
+    mobilesam info student.safetensors
 """
 
 
-def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show the version, the runtimes with their devices, and the cache."""
+def run(
+    model: Annotated[
+        str | None, typer.Argument(help="Name of a model or a weights file, to describe it alone.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the version, the runtimes with their devices, and the cache; or what a weights file is."""
+    if model is not None:
+        facts = _model(model)
+        typer.echo(json.dumps(facts, indent=2) if as_json else "\n".join(f"{key}: {facts[key]}" for key in facts))
+        return
     facts = _facts()
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
@@ -34,6 +45,25 @@ def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     typer.echo(f"default runtime: {facts['default_runtime']}")
     cache = facts["cache"]
     typer.echo(f"cache: {cache['path']} ({cache['files']} files, {cache['bytes'] / 1e6:.1f} MB)")
+
+
+def _model(model: str) -> dict[str, Any]:
+    from math import prod
+
+    from ..backends import Checkpoint
+    from ..catalog import locate
+
+    checkpoint = Checkpoint(locate(model))
+    names = checkpoint.description.names
+    return {
+        "path": str(checkpoint.path),
+        "architecture": checkpoint.name,
+        "img_size": checkpoint.img_size,
+        "values": sum(prod(shape) for shape in checkpoint.shapes.values()),
+        "sha256": checkpoint.digest,
+        **({"classes": ", ".join(names)} if names else {}),
+        **checkpoint.description.about,
+    }
 
 
 def _facts() -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """ONNX graphs without weights: one small file a network, whatever the checkpoint.
 
-`mobilesam.backends.graph.complete` puts a state dict into such a graph without torch or the onnx
+`mobilesam.backends.graph` puts a state dict into such a graph without torch or the onnx
 package, so one graph serves the bundled weights, upstream's checkpoint and a user's own training.
 docs/decisions/0001-graphs-without-weights.md has the reasons.
 """
@@ -8,6 +8,10 @@ docs/decisions/0001-graphs-without-weights.md has the reasons.
 from __future__ import annotations
 
 import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +21,10 @@ import onnxscript.optimizer
 import torch
 from torch import Tensor, nn
 
-from ..nn.sam import Sam, build_sam
+from ..nn.config import TinyVitConfig
+from ..nn.sam import Sam, image_encoder, with_encoder
 
+PARTS = ("encoder", "prompts", "decoder", "decoder_masked")
 OPSET = 20
 """The lowest with GELU as one operator; with 18 onnxruntime encodes 20 % slower."""
 
@@ -74,62 +80,46 @@ def write_architecture(arch: str, folder: Path) -> None:
     sam = weightless(arch)
     lines = [f"{json.dumps(key)}: {json.dumps(list(value.shape))}" for key, value in sam.state_dict().items()]
     (folder / f"{arch}.keys.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    export_graphs(sam, folder, arch, rest="sam" if arch == "mobile_sam" else None)
+    for part in PARTS if arch == "mobile_sam" else PARTS[:1]:
+        owner = arch if part == "encoder" else "sam"
+        (folder / f"{owner}_{part}.onnx.graph").write_bytes(graph(sam, part))
 
 
-def weightless(arch: str, img_size: int = 1024) -> Sam:
+def weightless(arch: str | TinyVitConfig, img_size: int = 1024) -> Sam:
     """A model of which only the shapes count: its weights, all zero, take no memory, whatever their number."""
     with torch.device("meta"):
-        sam = build_sam(arch, img_size)
+        sam = with_encoder(image_encoder(arch, img_size), img_size)
     zeros = {key: torch.zeros((), dtype=value.dtype).expand(value.shape) for key, value in sam.state_dict().items()}
     sam.load_state_dict(zeros, assign=True)
     return sam
 
 
-def export_graphs(sam: Sam, folder: Path, encoder: str, rest: str | None = None) -> None:
-    """Write weight-free graphs into `folder`: `encoder`_encoder, and `rest`_prompts, _decoder and _decoder_masked.
+def graph(sam: Sam, part: str) -> bytes:
+    """The weight-free graph of one of `PARTS`, for photos of the model's size."""
+    network, inputs, dynamic, outputs = _traced(sam, part)
+    return _without_weights(trace(network, inputs, dynamic, outputs), set(network.state_dict()))
 
-    Without `rest` the encoder alone: all architectures share SAM's decoder.
-    """
+
+def _traced(sam: Sam, part: str) -> tuple[nn.Module, dict[str, Tensor], dict[str, Any] | None, list[str]]:
+    """A part as a module, with examples of its inputs, their free axes, and its outputs' names."""
     size = sam.prompt_encoder.img_size
-    _write(_Encoder(sam), folder / f"{encoder}_encoder", {"image": torch.zeros(1, 3, size, size)}, None, ["features"])
-    if rest is None:
-        return
-    features = torch.zeros(1, 256, size // 16, size // 16)
-    # The decoder without masks takes maps of any size. Sizes that differ, and two prompts of three tokens:
-    # with a 1 or equal numbers the exporter would take an axis for fixed.
-    any_features = torch.zeros(1, 256, size // 32 - 2, size // 32)
-    coords, labels, mask = torch.zeros(2, 3, 2), torch.ones(2, 3), torch.zeros(2, 1, size // 4, size // 4)
-    tokens = torch.zeros(2, 3, 256)
     axes = {name: torch.export.Dim(name) for name in ("prompts", "tokens", "rows", "columns")}
     free = {0: axes["prompts"], 1: axes["tokens"]}
-
-    for name, network, inputs, dynamic, outputs in (
-        ("prompts", _Prompts(sam), {"coords": coords, "labels": labels}, {"coords": free, "labels": free}, ["tokens"]),
-        (
-            "decoder",
-            _Decoder(sam),
-            {"features": any_features, "tokens": tokens},
-            {"features": {2: axes["rows"], 3: axes["columns"]}, "tokens": free},
-            ["logits", "iou"],
-        ),
-        (
-            "decoder_masked",
-            _MaskedDecoder(sam),
-            {"features": features, "tokens": tokens, "mask": mask},
-            {"features": None, "tokens": free, "mask": {0: axes["prompts"]}},
-            ["logits", "iou"],
-        ),
-    ):
-        _write(network, folder / f"{rest}_{name}", inputs, dynamic, outputs)
-
-
-def _write(
-    network: nn.Module, target: Path, inputs: dict[str, Tensor], dynamic: dict[str, Any] | None, outputs: list[str]
-) -> None:
-    """Trace a network and write its graph, without the weights, beside `target` with the suffix .onnx.graph."""
-    graph = _without_weights(trace(network, inputs, dynamic, outputs), set(network.state_dict()))
-    target.with_name(f"{target.name}.onnx.graph").write_bytes(graph)
+    # Sizes that differ, and two prompts of three tokens: with a 1 or equal numbers the exporter would take an axis
+    # for fixed.
+    tokens = torch.zeros(2, 3, 256)
+    if part == "encoder":
+        return _Encoder(sam), {"image": torch.zeros(1, 3, size, size)}, None, ["features"]
+    if part == "prompts":
+        points = {"coords": torch.zeros(2, 3, 2), "labels": torch.ones(2, 3)}
+        return _Prompts(sam), points, {"coords": free, "labels": free}, ["tokens"]
+    if part == "decoder":  # without masks, for maps of any size
+        features = torch.zeros(1, 256, size // 32 - 2, size // 32)
+        dynamic = {"features": {2: axes["rows"], 3: axes["columns"]}, "tokens": free}
+        return _Decoder(sam), {"features": features, "tokens": tokens}, dynamic, ["logits", "iou"]
+    features, mask = torch.zeros(1, 256, size // 16, size // 16), torch.zeros(2, 1, size // 4, size // 4)
+    masked = {"features": None, "tokens": free, "mask": {0: axes["prompts"]}}
+    return _MaskedDecoder(sam), {"features": features, "tokens": tokens, "mask": mask}, masked, ["logits", "iou"]
 
 
 def trace(
@@ -146,21 +136,36 @@ def trace(
 
     Without `optimize` no weight is folded into a constant.
     """
-    program = torch.onnx.export(
-        network.eval(),
-        kwargs=inputs,
-        dynamic_shapes=dynamic,
-        input_names=names or list(inputs),
-        output_names=outputs,
-        opset_version=opset,
-        dynamo=True,
-        optimize=optimize,
-        external_data=False,
-        verbose=False,
-    )
+    with _quiet():
+        program = torch.onnx.export(
+            network.eval(),
+            kwargs=inputs,
+            dynamic_shapes=dynamic,
+            input_names=names or list(inputs),
+            output_names=outputs,
+            opset_version=opset,
+            dynamo=True,
+            optimize=optimize,
+            external_data=False,
+            verbose=False,
+        )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
     return program.model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's warnings are about itself: that torchvision isn't there, what it will call deprecated."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _without_weights(program: ir.Model, names: set[str]) -> bytes:

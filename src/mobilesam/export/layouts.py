@@ -156,6 +156,12 @@ def export_layout(
     """
     _layout(layout)
     sam, source = load_source(model)
+    size = sam.prompt_encoder.img_size
+    if size != 1024 and layout != "meta":
+        raise InputError(
+            f"The programs of layout {layout!r} make their photos 1024 pixels wide, and {source['name']} takes {size}. "
+            "Export it with layout='meta', whose manifest names the size."
+        )
     return write_layout(sam, Path(folder), layout=layout, source=source, single_mask=single_mask)
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx
@@ -27,8 +24,7 @@ def onnx_file(
     ir_version: int,
 ) -> bytes:
     """The network's file, its inputs called `names`; `outputs` are their names and shapes."""
-    with _quiet():
-        model = ir.to_proto(trace(network, inputs, dynamic, list(outputs), names=names, opset=opset, optimize=True))
+    model = ir.to_proto(trace(network, inputs, dynamic, list(outputs), names=names, opset=opset, optimize=True))
     share_equal_tensors(model.graph)
     strip_metadata(model)
     del model.graph.output[:]  # the exporter has no names for free sizes, and forgets some fixed ones
@@ -40,17 +36,3 @@ def onnx_file(
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter's warnings are about itself: that torchvision isn't there, what it will call deprecated."""
-    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -18,12 +18,12 @@ def load_source(model: str | Path) -> tuple[Sam, dict[str, str]]:
     Raises WeightsNotFoundError, CheckpointError.
     """
     checkpoint = Checkpoint(locate(model))
-    sam = load_sam(checkpoint.arch.name, checkpoint.arch.img_size, checkpoint.state())
+    sam = load_sam(checkpoint.architecture, checkpoint.img_size, checkpoint.state())
     known = next((spec for spec in MODELS.values() if spec.sha256 == checkpoint.digest), None)
     return sam, {
         "name": re.sub(r"[^A-Za-z0-9._-]+", "_", Path(known.name if known else checkpoint.path).stem),
         "id": checkpoint.model_id,
-        "architecture": checkpoint.arch.name,
+        "architecture": checkpoint.name,
         "sha256": checkpoint.digest,
         "licence": known.licence if known else "that of the weights file",
     }

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from ..types import AnyArray
-from .sam import ENCODERS, Sam, with_encoder
+from .config import TinyVitConfig
+from .sam import Sam, image_encoder, with_encoder
 
 WRAPPERS = ("model", "model_state", "state_dict")
 """Keys under which training programs put the state dict (Ultralytics, micro-sam, Lightning)."""
@@ -40,12 +41,12 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
     return dict(loaded)
 
 
-def load_sam(arch: str, img_size: int, state: Mapping[str, AnyArray]) -> Sam:
-    """A model of an architecture with the tensors of a state dict that `backends.checkpoint.recognise` knows."""
+def load_sam(arch: str | TinyVitConfig, img_size: int, state: Mapping[str, AnyArray]) -> Sam:
+    """A model of an architecture of the catalog, or of a student's widths, with the tensors of a checked state dict."""
     # No memory and no random numbers for weights that are replaced at once. The small parts are made as usual: drawing
     # from a normal distribution on "meta" imports all of torch's compiler, which takes a second and changes globals.
     with torch.device("meta"):
-        encoder = ENCODERS[arch](img_size)
+        encoder = image_encoder(arch, img_size)
     sam = with_encoder(encoder, img_size)
     load_state(sam, state)
     return sam

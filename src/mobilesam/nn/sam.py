@@ -6,10 +6,22 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from .config import STUDENTS, TinyVitConfig
 from .mask_decoder import MaskDecoder
 from .prompt_encoder import PromptEncoder
 from .tiny_vit import TinyVit
 from .vit import VIT_B, VIT_H, VIT_L, Vit
+
+__all__ = [
+    "ENCODERS",
+    "STUDENTS",
+    "Sam",
+    "TinyVitConfig",
+    "build_sam",
+    "build_student",
+    "image_encoder",
+    "with_encoder",
+]
 
 
 class Sam(nn.Module):
@@ -67,15 +79,30 @@ ENCODERS: dict[str, Callable[[int], nn.Module]] = {
 """Architecture, as the catalog names it -> its image encoder with random weights, for photos of a size."""
 
 
+def image_encoder(arch: str | TinyVitConfig, img_size: int) -> nn.Module:
+    """The encoder, with random weights, of an architecture of `ENCODERS` or of a student."""
+    return ENCODERS[arch](img_size) if isinstance(arch, str) else TinyVit(arch, img_size)
+
+
 def build_sam(arch: str = "mobile_sam", img_size: int = 1024) -> Sam:
     """An architecture of `ENCODERS` with random weights, in evaluation mode, with upstream's state-dict keys.
 
     >>> len(build_sam().state_dict())
     439
     """
-    return with_encoder(ENCODERS[arch](img_size), img_size)
+    return with_encoder(image_encoder(arch, img_size), img_size)
 
 
-def with_encoder(image_encoder: nn.Module, img_size: int = 1024) -> Sam:
+def build_student(config: TinyVitConfig, img_size: int) -> Sam:
+    """A TinyViT of any widths with SAM's decoder, random weights, in evaluation mode; `img_size` a multiple of 32.
+
+    >>> sam = build_student(STUDENTS["tiny_vit_11m"], 512)
+    >>> sam.prompt_encoder.img_size
+    512
+    """
+    return with_encoder(image_encoder(config, img_size), img_size)
+
+
+def with_encoder(encoder: nn.Module, img_size: int = 1024) -> Sam:
     """An image encoder and SAM's other two parts with random weights, in evaluation mode."""
-    return Sam(image_encoder, PromptEncoder(img_size=img_size), MaskDecoder()).eval()
+    return Sam(encoder, PromptEncoder(img_size=img_size), MaskDecoder()).eval()

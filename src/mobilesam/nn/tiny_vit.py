@@ -9,26 +9,13 @@ Module names are upstream's, hence the state-dict keys too.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .config import TinyVitConfig
 from .layers import neck
-
-
-@dataclass(frozen=True)
-class TinyVitConfig:
-    """Widths and depths of a TinyViT; the defaults are TinyViT-5M."""
-
-    dims: tuple[int, int, int, int] = (64, 128, 160, 320)
-    depths: tuple[int, int, int, int] = (2, 2, 6, 2)
-    heads: tuple[int, int, int, int] = (2, 4, 5, 10)
-    windows: tuple[int, int, int, int] = (7, 7, 14, 7)
-    out_dim: int = 256
-    classes: int = 1000
-    """Width of the unused ImageNet head that upstream's checkpoint still carries."""
 
 
 class ConvBn(nn.Sequential):
@@ -222,7 +209,7 @@ class TinyVit(nn.Module):
     def __init__(self, config: TinyVitConfig | None = None, img_size: int = 1024) -> None:
         super().__init__()
         config = config or TinyVitConfig()
-        self.img_size = img_size
+        self.config, self.img_size = config, img_size
         dims, depths = config.dims, config.depths
         self.patch_embed = PatchEmbed(dims[0])
         stages: list[nn.Module] = [ConvStage(dims[0], depths[0], dims[1])]

@@ -96,14 +96,16 @@ class SAM:
         sam = self._weights.on(self.overrides.get("device"))
         if sam.checkpoint is None:
             raise InputError("info() reads the weights file, and this SAM was made from a backend without one.")
-        arch = sam.checkpoint.arch
-        shapes = {key: shape for key, shape in arch.shapes.items() if not key.endswith(BUFFERS)}
+        shapes = {key: shape for key, shape in sam.checkpoint.shapes.items() if not key.endswith(BUFFERS)}
         layers = len({key.rpartition(".")[0] for key in shapes})
         info = ModelInfo(layers, sum(int(np.prod(shape)) for shape in shapes.values()), 0, 0.0)
         if detailed:
             print("\n".join(f"{key} {tuple(shape)}" for key, shape in shapes.items()))
         if verbose:
-            print(f"{arch.name} summary: {info.layers} layers, {info.parameters:,} parameters, {sam.info.runtime}")
+            print(
+                f"{sam.checkpoint.name} summary: {info.layers} layers, {info.parameters:,} parameters, "
+                f"{sam.info.runtime}"
+            )
         return info
 
     def train(self, *_: Any, **__: Any) -> Any:
