@@ -63,6 +63,12 @@ FORMATS: dict[str, Format] = {
             ("fp32", "fp16", "int8", "int8-weights"),
             needs_photos=("int8",),
         ),
+        Format(
+            "web",
+            "a static page that segments in the browser, onnxruntime-web inside; needs npm once",
+            ("onnx", "onnxscript", "onnxruntime"),
+            "export",
+        ),
         Format("torchscript", "LibTorch in C++", ("torch",), "torch", ("fp32",)),
         Format("torch-export", "PyTorch 2 (AOTInductor, ExecuTorch, compilers)", ("torch",), "torch", ("fp32",)),
     )
