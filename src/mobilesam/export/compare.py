@@ -99,8 +99,8 @@ def best(variants: Sequence[Variant]) -> Variant | None:
 def report(variants: Sequence[Variant], title: str, photos: int) -> str:
     """The table and the choice, as Markdown."""
     intro = (
-        f"mobilesam {__version__}. Masks compared with the model's over 64 prompts on each of {photos} photos; times are "
-        f"medians of {ROUNDS} interleaved rounds on this machine."
+        f"mobilesam {__version__}. Masks compared with the model's over 64 prompts on each of {photos} photos; times "
+        f"are medians of {ROUNDS} interleaved rounds on this machine."
     )
     head = (
         "| precision | MB | embedding error | mean mask IoU | lowest | encode ms | click ms |",
