@@ -14,8 +14,8 @@ from ..onnx_file import onnx_file
 
 OPTIONS = {"fp32": (), "fp16": ("--fp16",), "int8": ("--weightQuantBits", "8")}
 CONVERTER = "import sys, _tools; _tools.mnnconvert(sys.argv)"
-"""The package's compiled converter, in a process of its own since it may end it. Not the command `mnnconvert`: that, and
-the module MNN.tools.mnnconvert, install a package when they are imported, and report to a server."""
+"""The package's compiled converter, in a process of its own since it may end it. Not the command `mnnconvert` or the
+module MNN.tools.mnnconvert: when they are imported they install a package with pip, and report to a server."""
 
 
 def convert(networks: Networks, folder: Path, *, precision: str) -> None:
