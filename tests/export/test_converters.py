@@ -75,8 +75,8 @@ def test_a_quiet_block_leaves_everything_as_it_was(capsys: pytest.CaptureFixture
 
     def fails() -> None:
         with quiet():
-            print("chatter")
-            print("chatter", file=sys.stderr)
+            sys.stdout.write("chatter")
+            sys.stderr.write("chatter")
             warnings.warn("will be deprecated", DeprecationWarning, stacklevel=1)
             logging.getLogger("converter").warning("chatter")
             raise ValueError("kept")
