@@ -1,7 +1,7 @@
 """The table of docs/export.md, from what the exports' manifests say: python scripts/export_table.py FOLDER
 
-FOLDER holds one export a subfolder, as `mobilesam export` wrote them: for every format and precision of the table, those
-that can be made here. `--make` makes them first, those that are there already left as they are.
+FOLDER holds one export a subfolder, as `mobilesam export` wrote them: of every format and precision those
+that can be made here. `--make` makes them first; those that are there already are left as they are.
 """
 
 from __future__ import annotations
