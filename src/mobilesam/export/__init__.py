@@ -23,6 +23,8 @@ def export(
 
     Raises what they raise, InputError for options that don't go together.
     """
+    if format == "anylabeling":  # a bundle for two programs: users look for it among the formats
+        format, layout = "onnx", layout or "anylabeling"  # noqa: A001  # as above
     if layout is not None and (format, precision, points, photos) != ("onnx", "fp32", None, None):
         raise InputError("A layout of other programs is ONNX in fp32: leave out format, precision, points and photos.")
     require("torch", "export" if format == "onnx" else "torch", "Exporting")
