@@ -17,6 +17,8 @@ from ..errors import InputError, SourceNotFoundError
 
 TRAINABLE = ("decoder", "neck", "lora", "all")
 """What `finetune.train` may name."""
+PARTS = 5
+"""Of a TinyViT below its neck: the patch embedding and four stages."""
 RECIPES = ("mobilesam_100k", "finetune_small", "smoke")
 """Names of the recipes that come with the package."""
 
@@ -35,6 +37,8 @@ class Student:
     """Side of the square in which the encoder sees a photo: 1024, 768 or 512 (any multiple of 32)."""
     init: str = ""
     """Model whose weights the encoder starts from where names and shapes agree; empty: random weights."""
+    freeze: int = 0
+    """So many of the encoder's parts, from the photo on, keep their weights: patch embedding, four stages; never the neck."""
     batch_norm: Literal["auto", "frozen", "live"] = "auto"
     """Statistics of BatchNorm: kept, or of each batch. "auto" keeps them where `init` gives them."""
 
@@ -201,6 +205,7 @@ def _rules(config: Config) -> list[tuple[bool, str]]:
             'With task = "distill" the section finetune means nothing; leave it out.',
         ),
         (student.img_size > 0 and student.img_size % 32 == 0, f"student.img_size {student.img_size} isn't 32 * n."),
+        (0 <= student.freeze <= PARTS, f"student.freeze must be 0 to {PARTS}, got {student.freeze}."),
         (len(student.dims) in (0, 4), "student.dims must be four widths, one a stage."),
         (all(d > 0 and d % 32 == 0 for d in student.dims), "student.dims must be multiples of 32."),
         (len(student.depths) in (0, 4) and all(d > 0 for d in student.depths), "student.depths must be four numbers."),

@@ -138,7 +138,7 @@ class Distillation:
 
     def _decode(self, student: Tensor, given: Prompted, size: int, cells: int) -> tuple[Tensor, Tensor]:
         """The student's masks (N, 4, cells, cells) for prompts in the teacher's pixels."""
-        coords = (given.coords_bn2 + 0.5) * (self.config.student.img_size / size) - 0.5
+        coords = given.coords_bn2 * (self.config.student.img_size / size)  # as a letterbox of its size gives them
         logits, iou = self.sam.decode(student, coords, given.labels_bn)
         return F.interpolate(logits.float(), size=(cells, cells), mode="bilinear"), iou
 

@@ -87,7 +87,7 @@ def _begun(folder: Path, predictor: Predictor, flips: bool) -> Index:
     if (index.teacher, index.flips) != (info.model_id, flips):
         raise InputError(
             f"{folder} holds embeddings by {index.teacher} with{'' if index.flips else 'out'} flips, asked for are "
-            f"{info.model_id} with{'' if flips else 'out'}. Choose another folder."
+            f"{info.model_id} with{'' if flips else 'out'} flips. Choose another folder."
         )
     index.shards = [shard for shard in index.shards if is_whole(folder, shard)]
     index.skipped = {}
@@ -129,6 +129,7 @@ class _Writer:
     sizes: list[HW] = field(default_factory=list)
     rows: list[AnyArray] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    row_bytes: int = 0
 
     def add(self, key: str, found: Found) -> None:
         self.times.append(time.perf_counter())
@@ -139,6 +140,7 @@ class _Writer:
         self.keys.append(key)
         self.sizes.append(size)
         self.rows += rows
+        self.row_bytes = rows[0].nbytes
         if len(self.keys) == self.shard_photos:
             self.flush()
 
@@ -153,7 +155,7 @@ class _Writer:
 
     def estimate(self, left: int) -> str:
         """Disk need of the whole, and speed, from the photos so far."""
-        variants, row = self.index.variants, self.rows[0].nbytes if self.rows else 256 * 64 * 64 * 2
+        variants, row = self.index.variants, self.row_bytes
         need, free = self.total * variants * row, shutil.disk_usage(_existing(self.folder)).free
         text = f"{self.total} photos x {variants} = {need / 1e9:.2f} GB in {self.folder} ({free / 1e9:.0f} GB free)"
         if len(self.times) > 1 and self.times[-1] > self.times[0]:

@@ -89,7 +89,8 @@ def read_index(folder: Path) -> Index:
 
 def write_shard(folder: Path, number: int, keys: Sequence[str], sizes: Sequence[HW], rows: Sequence[AnyArray]) -> Shard:
     """Embeddings (256, h, w) of photos as a file that appears whole. Raises OutputError."""
-    features = np.stack([np.asarray(row, np.float16) for row in rows])
+    # safetensors writes the memory as it lies, and a stack of transposed rows lies transposed.
+    features = np.ascontiguousarray(np.stack(rows), np.float16)
     # As bytes first: written by Python, a full disk is an error; safetensors maps the file, where it is a crash.
     data = require("safetensors.numpy", None, "Writing embeddings").save({"features": features})
     name = f"shard-{number:05d}.safetensors"

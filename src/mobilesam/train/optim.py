@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .config import Config, Optimiser
+from .config import PARTS, Config, Optimiser
 
 
 def groups(model: nn.Module, config: Optimiser) -> list[dict[str, Any]]:
@@ -34,8 +34,8 @@ def depth_below_top(name: str) -> int:
     (1, 5)
     """
     if stage := re.search(r"\blayers\.(\d)\.", name):
-        return 4 - int(stage[1]) if "mask_decoder" not in name else 0
-    return 5 if "patch_embed." in name else 0
+        return PARTS - 1 - int(stage[1]) if "mask_decoder" not in name else 0
+    return PARTS if "patch_embed." in name else 0
 
 
 def learning_rate(step: int, config: Config) -> float:

@@ -75,13 +75,11 @@ def first_prompts(mask_nhw: Tensor, img_size: int, config: Prompts, rng: np.rand
     """
     count, _, cells = mask_nhw.shape
     device = mask_nhw.device
-    xyxy_n4 = to_pixels(boxes(mask_nhw), cells, img_size).reshape(count, 2, 2)
-    # Edges, not cells' centres: half a cell back.
-    xyxy_n4 = xyxy_n4 - img_size / cells / 2
-    side_n12 = (xyxy_n4[:, 1] - xyxy_n4[:, 0]).unsqueeze(1)
+    edges_n22 = boxes(mask_nhw).float().reshape(count, 2, 2) * (img_size / cells)
+    side_n12 = (edges_n22[:, 1] - edges_n22[:, 0]).unsqueeze(1)
     noise = torch.as_tensor(rng.standard_normal((count, 2, 2)), dtype=torch.float32, device=device)
     most = MOST_NOISE * img_size
-    box_n22 = (xyxy_n4 + (noise * config.noise * side_n12).clamp(-most, most)).clamp(0, img_size)
+    box_n22 = (edges_n22 + (noise * config.noise * side_n12).clamp(-most, most)).clamp(0, img_size)
     point_n2, _ = pick(mask_nhw, rng)
     point_n22 = torch.stack([to_pixels(point_n2, cells, img_size), torch.zeros(count, 2, device=device)], dim=1)
     is_box_n = torch.as_tensor(rng.random(count) < config.boxes, device=device)

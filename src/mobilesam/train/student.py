@@ -14,7 +14,8 @@ from ..errors import InputError
 from ..nn.checkpoint import load_sam
 from ..nn.config import STUDENTS, TinyVitConfig
 from ..nn.sam import Sam, build_student
-from .config import Student
+from .config import PARTS, Student
+from .optim import depth_below_top
 
 UNUSED = ("norm_head.", "head.")
 """The encoder's parts that no forward pass reads."""
@@ -59,7 +60,8 @@ def build(student: Student, teacher: Sam, seed: int) -> tuple[Sam, int]:
         if not copied:
             raise InputError(f"Not one tensor of student.init {student.init!r} fits the student; leave it empty.")
     for name, parameter in sam.image_encoder.named_parameters():
-        parameter.requires_grad_(not name.startswith(UNUSED))
+        is_frozen_part = PARTS - depth_below_top(name) < student.freeze
+        parameter.requires_grad_(not name.startswith(UNUSED) and not is_frozen_part)
     return sam, copied
 
 
