@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import backends, prompts
+from ._optional import require
 from .backends.checkpoint import Checkpoint
 from .catalog import locate
 from .catalog.models import DEFAULT
@@ -26,6 +27,7 @@ from .types import Multimask, Precision
 if TYPE_CHECKING:
     from .catalog.download import Progress as DownloadProgress
     from .evaluate import Report
+    from .train.loop import Result
 
 
 class SAM:
@@ -60,7 +62,7 @@ class SAM:
         self.checkpoint: Checkpoint | None = Checkpoint(locate(model, progress=progress))
         """The weights file; None with `from_backend`."""
         backend = backends.load(self.checkpoint, runtime=runtime, device=device, precision=precision, threads=threads)
-        self.predictor = Predictor(backend)
+        self.predictor = Predictor(backend, self.checkpoint.class_head())
 
     @classmethod
     def from_backend(cls, backend: backends.Backend) -> SAM:
@@ -272,6 +274,44 @@ class SAM:
             seed=seed,
             progress=progress,
         )
+
+    def train(
+        self,
+        data: Any,
+        output: str | Path,
+        *,
+        task: Literal["finetune", "distill"] = "finetune",
+        recipe: str | Path | None = None,
+        changes: Sequence[str] = (),
+        resume: bool = False,
+        device: str = "auto",
+        progress: Callable[[int, int, str], None] | None = None,
+        **more: Any,
+    ) -> Result:
+        """Fine-tune this model on photos with masks, or distil a small encoder from it; needs the train extra.
+
+        `data` is what `val` reads, or for task "distill" folders or tar shards of photos; OUTPUT is the run's folder.
+        `recipe` is a TOML file or one of `train.config.RECIPES` ("finetune_small" and "mobilesam_100k" by default),
+        with `changes` like "loop.steps=50". `resume` goes on with an interrupted run; `progress` is called with steps
+        done, steps in all and a word. `more` are further arguments of `train.finetune` or `train.distill`. This object
+        stays as it is: `SAM(result.model)` is the trained one. docs/training.md tells the whole way.
+
+        Raises InputError, SourceNotFoundError, TrainingError, OutputError, MissingDependencyError.
+        """
+        require("torch", "train", "Training")
+        from . import train as training
+
+        if self.checkpoint is None:
+            raise InputError("train() starts from a weights file, and this SAM was made from a backend without one.")
+        if task not in ("finetune", "distill"):
+            raise InputError(f"task must be 'finetune' or 'distill', got {task!r}.")
+        config = training.load(recipe or ("finetune_small" if task == "finetune" else "mobilesam_100k"), changes)
+        if config.task != task:
+            raise InputError(f"The recipe {str(recipe)!r} is for task {config.task!r}, asked for is {task!r}.")
+        source = {"model" if task == "finetune" else "teacher": self.checkpoint.path}
+        work = training.finetune if task == "finetune" else training.distill
+        result: Result = work(data, output, config, resume=resume, device=device, progress=progress, **source, **more)
+        return result
 
     def _everything(
         self,

@@ -15,6 +15,7 @@ import numpy as np
 from .._optional import require
 from ..catalog.models import ARCHS, ArchSpec
 from ..catalog.store import digest_of
+from ..classes import ClassHead
 from ..errors import CheckpointError
 from ..nn.config import Shape, TinyVitConfig, encoder_shapes, name_of
 from ..types import AnyArray
@@ -132,10 +133,11 @@ class Checkpoint:
         state = self.state(named_in(graph, self.shapes))
         return {key: np.ascontiguousarray(value, np.float32) for key, value in state.items()}
 
-    def class_head(self) -> dict[str, AnyArray]:
-        """The tensors of the class head, without their prefix; empty where there is none."""
-        found = self._read({key for key in self._all_shapes if key.startswith(CLASSES)})
-        return {key.removeprefix(CLASSES): value for key, value in found.items()}
+    def class_head(self) -> ClassHead | None:
+        """What tells classes of masks, or None. Raises CheckpointError where it doesn't fit the names."""
+        keys = [key for key in self._all_shapes if key.startswith(CLASSES)]
+        found = {key.removeprefix(CLASSES): value for key, value in self._read(keys).items()} if keys else {}
+        return ClassHead.of(found, self.description.names)
 
     def _read(self, keys: Collection[str]) -> dict[str, AnyArray]:
         if not self._is_safetensors:

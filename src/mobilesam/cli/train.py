@@ -37,6 +37,16 @@ Examples:
     torchrun --nproc-per-node 8 -m mobilesam train distill SA-1B/ -o run/ --embeddings embeddings/ --resume
 """
 
+FINETUNE_EXAMPLES = """
+Examples:
+
+    mobilesam train finetune cells/train -o run/ --val cells/val
+
+    mobilesam train finetune instances.json -o run/ --set finetune.train=decoder+lora --set finetune.classes=1.0
+
+    mobilesam val cells/val --protocol box,center --model run/best.safetensors --compare mobilesam
+"""
+
 Data: TypeAlias = Annotated[
     list[Path], typer.Argument(help="Folders of photos, WebDataset shards (.tar), photos.", show_default=False)
 ]
@@ -117,6 +127,56 @@ def distill(
             config,
             teacher=teacher,
             embeddings=embeddings,
+            resume=resume,
+            device=device,
+            progress=progress,
+            say=_say,
+        )
+    show(result)
+
+
+@app.command("finetune", epilog=FINETUNE_EXAMPLES)
+def finetune(
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="Photos with masks, in any layout that `mobilesam val` reads.", show_default=False),
+    ],
+    output: Output,
+    model: options.Model = "mobilesam",
+    val: Annotated[
+        list[Path] | None, typer.Option("--val", help="As DATA; decides which weights are best.", show_default=False)
+    ] = None,
+    layout: Annotated[str | None, typer.Option(help="Of the data; `mobilesam val --list` names them.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the photos of a JSON file.")] = None,
+    background: Annotated[int, typer.Option(help="The value of a mask that is no object.")] = 0,
+    ignore: Annotated[
+        int | None, typer.Option(help="The value that counts neither way; -1: none.", show_default=False)
+    ] = None,
+    recipe: Recipe = "finetune_small",
+    changes: Changes = None,
+    resume: Resume = False,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+) -> None:
+    """Train a model, or a part of it, on your own masks."""
+    from .._optional import require
+    from ..evaluate.datasets import Values
+    from .progress import training_bar
+
+    require("torch", "train", "Training")
+    from ..train.config import changed, load
+    from ..train.finetuning import finetune as work
+
+    config = load(recipe, changes or ())
+    if val:
+        config = changed(config, {"validation.data": tuple(map(str, val))})
+    with training_bar() as progress:
+        result = work(
+            data,
+            output,
+            config,
+            model=model,
+            layout=layout,
+            values=Values(background, ignore, images),
             resume=resume,
             device=device,
             progress=progress,

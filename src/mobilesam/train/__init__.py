@@ -5,6 +5,8 @@
 | config, recipes | what a run is, and TOML files of it |
 | photos, embedder, embeddings | photos in folders and tar shards; stage 0: the teacher's embeddings on disk |
 | student, distillation | the network; stages 1 and 2 |
+| labelled, features, finetuning | photos with masks, what a frozen encoder makes of them, fine-tuning |
+| lora, classes | low-rank additions, a class head |
 | losses, sampling | what is made small; simulated prompts |
 | loop, optim, validate, state, log, world | the loop and what it needs; several processes |
 | checkpoint | the result, which every runtime takes |
@@ -15,8 +17,14 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_LAZY = {"distill": "distillation", "embed": "embedder", "load": "config", "Config": "config"}
-__all__ = ["Config", "distill", "embed", "load"]  # loaded on first use
+_LAZY = {
+    "distill": "distillation",
+    "embed": "embedder",
+    "finetune": "finetuning",
+    "load": "config",
+    "Config": "config",
+}
+__all__ = ["Config", "distill", "embed", "finetune", "load"]  # loaded on first use
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from .._optional import require
 from ..errors import InputError, SourceNotFoundError
 
+TRAINABLE = ("decoder", "neck", "lora", "all")
+"""What `finetune.train` may name."""
 PARTS = 5
 """Of a TinyViT below its neck: the patch embedding and four stages."""
 RECIPES = ("mobilesam_100k", "finetune_small", "smoke")
@@ -55,6 +57,28 @@ class Distill:
     """Weight of the mask losses (stage 2, prompts in the loop); 0 never runs the decoder."""
     flips: bool = True
     """Take mirrored photos too, where their embeddings are stored."""
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """What of a model changes on a user's own masks."""
+
+    train: str = "decoder"
+    """Parts joined by "+": decoder, neck (the encoder's last layers), lora (low-rank additions to its attention and
+    MLPs), all."""
+    rank: int = 8
+    """Of LoRA."""
+    flips: bool = True
+    """Take mirrored photos too."""
+    feedback: float = 0.5
+    """Share of rounds after the first that get the earlier mask as well."""
+    classes: float = 0.0
+    """Weight of the class loss: above 0 a class head is trained, on COCO's or LVIS' categories."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts in `train`."""
+        return tuple(self.train.split("+"))
 
 
 @dataclass(frozen=True)
@@ -147,6 +171,7 @@ class Config:
     """What is trained for."""
     student: Student = field(default_factory=Student)
     distill: Distill = field(default_factory=Distill)
+    finetune: Finetune = field(default_factory=Finetune)
     prompts: Prompts = field(default_factory=Prompts)
     optimiser: Optimiser = field(default_factory=Optimiser)
     loop: Loop = field(default_factory=Loop)
@@ -164,10 +189,21 @@ class Config:
 
 
 def _rules(config: Config) -> list[tuple[bool, str]]:
-    student, distill, prompts, loop, opt = (
-        config.student, config.distill, config.prompts, config.loop, config.optimiser,
+    student, distill, tuned, prompts, loop, opt = (
+        config.student, config.distill, config.finetune, config.prompts, config.loop, config.optimiser,
     )  # fmt: skip
     return [
+        (set(tuned.parts) <= set(TRAINABLE), f"finetune.train is made of {', '.join(TRAINABLE)}, got {tuned.train!r}."),
+        (tuned.rank >= 1 and tuned.classes >= 0, "finetune.rank must be 1 or more, finetune.classes not negative."),
+        (0 <= tuned.feedback <= 1, f"finetune.feedback is a share from 0 to 1, got {tuned.feedback}."),
+        (
+            config.task == "distill" or (student, distill) == (Student(), Distill()),
+            'With task = "finetune" the sections student and distill mean nothing; leave them out.',
+        ),
+        (
+            config.task == "finetune" or tuned == Finetune(),
+            'With task = "distill" the section finetune means nothing; leave it out.',
+        ),
         (student.img_size > 0 and student.img_size % 32 == 0, f"student.img_size {student.img_size} isn't 32 * n."),
         (0 <= student.freeze <= PARTS, f"student.freeze must be 0 to {PARTS}, got {student.freeze}."),
         (len(student.dims) in (0, 4), "student.dims must be four widths, one a stage."),

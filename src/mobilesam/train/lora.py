@@ -1,0 +1,63 @@
+"""LoRA (Hu et al. 2021, arXiv:2106.09685): a frozen matrix and a trained product of two thin ones that is added to it.
+
+As a parametrisation of the weight itself: whoever reads `linear.weight` gets the sum, so no layer is replaced.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from ..errors import InputError
+from ..nn.sam import Sam
+
+PLACES = (".attn.", ".mlp.")
+"""Linear layers under these names: qkv, proj, and the two of each MLP."""
+
+
+class LowRank(nn.Module):
+    """W -> W + up @ down, with up zero at the start: nothing changes before the first step."""
+
+    def __init__(self, weight: Tensor, rank: int) -> None:
+        super().__init__()
+        rows, columns = weight.shape
+        self.down = nn.Parameter(torch.empty(rank, columns))
+        self.up = nn.Parameter(torch.zeros(rows, rank))
+        nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + self.up @ self.down
+
+
+def add(encoder: nn.Module, rank: int, seed: int) -> int:
+    """Give the encoder's attention and MLP matrices low-rank additions, the only parts to be trained; how many.
+
+    Raises InputError for an encoder without such layers.
+    """
+    layers = [
+        module
+        for name, module in encoder.named_modules()
+        if isinstance(module, nn.Linear) and any(place in f".{name}" for place in PLACES)
+    ]
+    if not layers:
+        raise InputError("This encoder has no attention or MLP layers for LoRA; train its neck, or all of it.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for layer in layers:
+            parametrize.register_parametrization(layer, "weight", LowRank(layer.weight, rank))
+    return len(layers)
+
+
+def merged(sam: Sam) -> Sam:
+    """The model with plain matrices in which the additions are; itself where it has none."""
+    if not any(parametrize.is_parametrized(module) for module in sam.modules()):
+        return sam
+    plain = copy.deepcopy(sam)
+    for module in plain.modules():
+        if parametrize.is_parametrized(module):
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+    return plain
