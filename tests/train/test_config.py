@@ -25,7 +25,9 @@ def test_the_papers_recipe_is_the_papers() -> None:
 
 
 def test_values_are_changed_by_name() -> None:
-    config = load("smoke", ["loop.batch=4", "student.dims=[32, 32, 32, 64]", "student.init=mobilesam", "optimiser.lr=1"])
+    config = load(
+        "smoke", ["loop.batch=4", "student.dims=[32, 32, 32, 64]", "student.init=mobilesam", "optimiser.lr=1"]
+    )
     assert config.loop.batch == 4
     assert config.student.dims == (32, 32, 32, 64)
     assert config.student.init == "mobilesam"  # a word that is no TOML is a string

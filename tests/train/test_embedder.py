@@ -127,7 +127,9 @@ def test_a_full_disk_keeps_what_is_written_and_says_how_to_go_on(
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "write_bytes", write)
-        with pytest.raises(OutputError, match=r"No space left.* 2 of 5 photos are embedded and kept.*same command again"):
+        with pytest.raises(
+            OutputError, match=r"No space left.* 2 of 5 photos are embedded and kept.*same command again"
+        ):
             embed(photos, tmp_path / "e", shard_photos=2)
     assert read_index(tmp_path / "e").keys == ["0.png", "1.png"]
     assert not list((tmp_path / "e").glob(".mobilesam-*"))

@@ -184,7 +184,9 @@ def test_a_loss_that_is_no_number_stops_and_says_where(tmp_path: Path) -> None:
             return {**found, "loss": found["loss"] * (math.nan if len(self.seen) > 4 * 5 else 1)}
 
     task = Bursts()
-    with pytest.raises(TrainingError, match=r"loss is nan at step 6, on the photos photo\d, photo\d, photo\d, photo\d\."):
+    with pytest.raises(
+        TrainingError, match=r"loss is nan at step 6, on the photos photo\d, photo\d, photo\d, photo\d\."
+    ):
         run(tmp_path / "r", task=task)
     assert torch.isfinite(task.sam.weight).all()
     _, result = run(tmp_path / "r", resume=True)  # the state before it is good

@@ -75,7 +75,9 @@ def test_corrections_lie_where_masks_differ_and_say_which_way() -> None:
     start = Prompted(torch.zeros(200, 2, 2), torch.zeros(200, 2))
     after = corrected(start, found, true, 256, rng())
     assert after.coords_bn2.shape == (200, 3, 2)
-    for (x, y), label in zip(((after.coords_bn2[:, 2] + 0.5) / 4 - 0.5).round().long(), after.labels_bn[:, 2], strict=True):
+    for (x, y), label in zip(
+        ((after.coords_bn2[:, 2] + 0.5) / 4 - 0.5).round().long(), after.labels_bn[:, 2], strict=True
+    ):
         assert bool(found[0, y, x]) != bool(true[0, y, x])
         assert float(label) == (OBJECT if true[0, y, x] else BACKGROUND)
     assert 0.3 < float(after.labels_bn[:, 2].mean()) < 0.7

@@ -38,7 +38,7 @@ class Student:
     init: str = ""
     """Model whose weights the encoder starts from where names and shapes agree; empty: random weights."""
     freeze: int = 0
-    """So many of the encoder's parts, from the photo on, keep their weights: patch embedding, four stages; never the neck."""
+    """So many parts of the encoder keep their weights: patch embedding, then the stages, never the neck."""
     batch_norm: Literal["auto", "frozen", "live"] = "auto"
     """Statistics of BatchNorm: kept, or of each batch. "auto" keeps them where `init` gives them."""
 
