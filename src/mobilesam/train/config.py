@@ -30,7 +30,7 @@ class Student:
     arch: str = "tiny_vit_5m"
     """One of `nn.sam.STUDENTS`."""
     dims: tuple[int, ...] = ()
-    """Widths of the four stages in place of the architecture's; heads become dims / 32."""
+    """Widths of the four stages in place of the architecture's; heads become dims / 32, at least 1."""
     depths: tuple[int, ...] = ()
     """Depths of the four stages in place of the architecture's."""
     img_size: int = 1024
@@ -38,7 +38,7 @@ class Student:
     init: str = ""
     """Model whose weights the encoder starts from where names and shapes agree; empty: random weights."""
     freeze: int = 0
-    """So many parts of the encoder keep their weights: patch embedding, then the stages, never the neck."""
+    """So many parts of the encoder keep their weights, from the photo on: the patch embedding, then the four stages."""
     batch_norm: Literal["auto", "frozen", "live"] = "auto"
     """Statistics of BatchNorm: kept, or of each batch. "auto" keeps them where `init` gives them."""
 
@@ -207,7 +207,7 @@ def _rules(config: Config) -> list[tuple[bool, str]]:
         (student.img_size > 0 and student.img_size % 32 == 0, f"student.img_size {student.img_size} isn't 32 * n."),
         (0 <= student.freeze <= PARTS, f"student.freeze must be 0 to {PARTS}, got {student.freeze}."),
         (len(student.dims) in (0, 4), "student.dims must be four widths, one a stage."),
-        (all(d > 0 and d % 32 == 0 for d in student.dims), "student.dims must be multiples of 32."),
+        (all(d > 0 and d % 16 == 0 for d in student.dims), "student.dims must be multiples of 16."),
         (len(student.depths) in (0, 4) and all(d > 0 for d in student.depths), "student.depths must be four numbers."),
         (min(distill.mse, distill.masks, distill.padding) >= 0, "Weights of losses must not be negative."),
         (distill.mse + distill.masks > 0, "distill.mse or distill.masks must be above 0: nothing would be learnt."),

@@ -28,7 +28,8 @@ def config_of(student: Student) -> TinyVitConfig:
     found = STUDENTS[student.arch]
     if student.dims:
         one, two, three, four = student.dims
-        found = replace(found, dims=(one, two, three, four), heads=(one // 32, two // 32, three // 32, four // 32))
+        first, second, third, fourth = (max(1, dim // 32) for dim in student.dims)
+        found = replace(found, dims=(one, two, three, four), heads=(first, second, third, fourth))
     if student.depths:
         one, two, three, four = student.depths
         found = replace(found, depths=(one, two, three, four))
