@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from . import backends, prompts
 from ._optional import require
 from .backends.checkpoint import Checkpoint
+from .backends.exported import load_folder
 from .catalog import locate
 from .catalog.models import DEFAULT
 from .embedding import Embedding
 from .errors import InputError
 from .everything import EverythingConfig, Progress, found, segment, segment_tiles
-from .export import export_onnx
+from .export import export
 from .image import open_windows
 from .predictor import Predictor
 from .results import Results
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
 class SAM:
     """Segment anything in a photo: masks from points, boxes or earlier masks.
 
-    `model` is a name of the catalog (`mobilesam models` lists them) or a weights file: .safetensors, or
-    .pt and .pth where torch is installed. `runtime` is "auto", "openvino", "onnx" or "pytorch"; `device`
-    "auto", "cpu", "cuda", "cuda:1", "mps" or OpenVINO's "gpu" and "npu"; `precision` "auto" (bf16 where
-    the processor has it), "fp32" or "bf16"; `threads` the CPU threads of the runtime.
+    `model` is a name of the catalog (`mobilesam models` lists them), a weights file (.safetensors, or .pt and .pth
+    where torch is installed), or a folder that `export` has written, which fixes runtime, device and precision.
+    `runtime` is "auto", "openvino", "onnx" or "pytorch"; `device` "auto", "cpu", "cuda", "cuda:1", "mps" or OpenVINO's
+    "gpu" and "npu"; `precision` "auto" (bf16 where the processor has it), "fp32" or "bf16"; `threads` the CPU threads
+    of the runtime.
 
     One object may be used by several threads at once.
 
@@ -59,8 +61,13 @@ class SAM:
         threads: int | None = None,
         progress: DownloadProgress | None = None,
     ) -> None:
-        self.checkpoint: Checkpoint | None = Checkpoint(locate(model, progress=progress))
-        """The weights file; None with `from_backend`."""
+        self.checkpoint: Checkpoint | None = None
+        """The weights file; None for an exported folder and with `from_backend`."""
+        if Path(model).is_dir():
+            _check_unset(runtime=runtime, device=device, precision=precision)
+            self.predictor = Predictor(load_folder(Path(model), threads=threads))
+            return
+        self.checkpoint = Checkpoint(locate(model, progress=progress))
         backend = backends.load(self.checkpoint, runtime=runtime, device=device, precision=precision, threads=threads)
         self.predictor = Predictor(backend, self.checkpoint.class_head())
 
@@ -77,18 +84,38 @@ class SAM:
         """Runtime, device, precision and weights in use."""
         return self.predictor.backend.info
 
-    def export(self, folder: str | Path, *, layout: str = "meta") -> list[Path]:
-        """Write the model as ONNX files for other programs; returns the files' paths. Needs the export extra.
+    def export(
+        self,
+        folder: str | Path,
+        *,
+        format: str = "onnx",  # noqa: A002  # what everyone calls it
+        layout: str | None = None,
+        precision: str = "fp32",
+        points: int | None = None,
+        photos: str | Path | None = None,
+    ) -> list[Path]:
+        """Write the model as files for a runtime or a program; returns their paths, the manifest last.
 
-        `layout` is "meta" (Meta's six-input decoder), "anylabeling" or "osam": see docs/clients.md. The files are tried
-        on a photo before anything is written.
+        `format` is one of those of docs/export.md, which also says what they need; `precision` "fp32", "fp16", "int8"
+        or "int8-weights", as the format has them; `points` how many tokens a decoder of fixed shape takes; `photos` a
+        folder to measure ranges on for 8 bits. `layout` is "meta" (Meta's six-input decoder), "anylabeling" or
+        "osam", for programs that read ONNX in a way of their own: see docs/clients.md. The files are run on a photo
+        and compared with the model before they are in their place. `SAM(folder)` runs them (but not a layout).
 
-        Raises InputError (unknown layout, a SAM without a weights file), ExportError, OutputError,
+        Raises InputError (what doesn't exist or go together, a SAM without a weights file), ExportError, OutputError,
         MissingDependencyError.
         """
         if self.checkpoint is None:
-            raise InputError("export() reads the weights file, and this SAM was made from a backend without one.")
-        return export_onnx(self.checkpoint.path, folder, layout=layout)
+            raise InputError("export() reads the weights file, and this SAM was made without one.")
+        return export(
+            self.checkpoint.path,
+            folder,
+            format=format,
+            layout=layout,
+            precision=precision,
+            points=points,
+            photos=photos,
+        )
 
     def embed(self, source: Any, *, allow_urls: bool = False) -> Any:
         """The embedding of a photo, to answer any number of prompts from; a list of them for many photos.
@@ -370,6 +397,12 @@ def _items(source: Any, allow_urls: bool) -> Iterator[Embedding | Picture]:
             yield from _items(item, allow_urls)
     else:
         yield from iter_pictures(source, allow_urls=allow_urls)
+
+
+def _check_unset(**options: str) -> None:
+    for name, value in options.items():
+        if value != "auto":
+            raise InputError(f"An exported folder runs on the CPU as it was exported; leave out {name}={value!r}.")
 
 
 def _check_end(source: Any) -> None:
