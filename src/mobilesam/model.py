@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import backends, prompts
-from ._optional import require
 from .backends.checkpoint import Checkpoint
 from .backends.exported import load_folder
 from .catalog import locate
@@ -303,42 +302,20 @@ class SAM:
         )
 
     def train(
-        self,
-        data: Any,
-        output: str | Path,
-        *,
-        task: Literal["finetune", "distill"] = "finetune",
-        recipe: str | Path | None = None,
-        changes: Sequence[str] = (),
-        resume: bool = False,
-        device: str = "auto",
-        progress: Callable[[int, int, str], None] | None = None,
-        **more: Any,
+        self, data: Any, output: str | Path, *, task: Literal["finetune", "distill"] = "finetune", **more: Any
     ) -> Result:
         """Fine-tune this model on photos with masks, or distil a small encoder from it; needs the train extra.
 
-        `data` is what `val` reads, or for task "distill" folders or tar shards of photos; OUTPUT is the run's folder.
-        `recipe` is a TOML file or one of `train.config.RECIPES` ("finetune_small" and "mobilesam_100k" by default),
-        with `changes` like "loop.steps=50". `resume` goes on with an interrupted run; `progress` is called with steps
-        done, steps in all and a word. `more` are further arguments of `train.finetune` or `train.distill`. This object
-        stays as it is: `SAM(result.model)` is the trained one. docs/training.md tells the whole way.
+        `data` is what `val` reads, or for task "distill" folders or tar shards of photos; `output` is the run's folder.
+        `more` are a `recipe` with `changes` like "loop.steps=50", `resume`, `device`, `progress` (`train.start`), and
+        further arguments of `train.finetune` or `train.distill`. This object stays as it is: `SAM(result.model)` is the
+        trained one. docs/training.md tells the whole way.
 
         Raises InputError, SourceNotFoundError, TrainingError, OutputError, MissingDependencyError.
         """
-        require("torch", "train", "Training")
-        from . import train as training
+        from .train.start import start
 
-        if self.checkpoint is None:
-            raise InputError("train() starts from a weights file, and this SAM was made from a backend without one.")
-        if task not in ("finetune", "distill"):
-            raise InputError(f"task must be 'finetune' or 'distill', got {task!r}.")
-        config = training.load(recipe or ("finetune_small" if task == "finetune" else "mobilesam_100k"), changes)
-        if config.task != task:
-            raise InputError(f"The recipe {str(recipe)!r} is for task {config.task!r}, asked for is {task!r}.")
-        source = {"model" if task == "finetune" else "teacher": self.checkpoint.path}
-        work = training.finetune if task == "finetune" else training.distill
-        result: Result = work(data, output, config, resume=resume, device=device, progress=progress, **source, **more)
-        return result
+        return start(self.checkpoint, data, output, task=task, **more)
 
     def _everything(
         self,
