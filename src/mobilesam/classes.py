@@ -55,6 +55,6 @@ def under_masks(features_bchw: F32, mask_nhw: AnyArray) -> F32:
     """
     rows, columns = features_bchw.shape[2:]
     blocks = mask_nhw.reshape(len(mask_nhw), rows, MASK_CELLS, columns, MASK_CELLS)
-    share = blocks.mean(axis=(2, 4), dtype=np.float32).reshape(len(mask_nhw), -1)
+    share = blocks.mean(axis=(2, 4), dtype=np.float32).reshape(len(mask_nhw), rows * columns)
     cells = features_bchw[0].reshape(features_bchw.shape[1], -1)
     return np.asarray((share @ cells.T) / np.maximum(share.sum(axis=1, keepdims=True), 1e-6), np.float32)

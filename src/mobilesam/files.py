@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,16 +58,21 @@ def _reserve(target: Path) -> Path:
     return part
 
 
-@contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """As `atomic_path`, for a folder of files; one that is there already is replaced when the block ends well.
+def is_masks(folder: Path) -> bool:
+    """True for a folder that holds nothing but .png files."""
+    return not any(path.is_dir() or path.suffix != ".png" for path in folder.iterdir())
 
-    Raises OutputError where `path` is a file, or a folder that holds anything but .png files.
+
+@contextmanager
+def atomic_folder(path: str | Path, replaces: Callable[[Path], bool] = is_masks) -> Iterator[Path]:
+    """As `atomic_path`, for a folder; one that is there already is replaced when the block ends well.
+
+    Raises OutputError where `path` is a file, or a folder that is neither empty nor one that `replaces` says yes to.
     """
     target = Path(path)
     try:
-        if target.exists() and (not target.is_dir() or any(p.is_dir() or p.suffix != ".png" for p in target.iterdir())):
-            raise FileExistsError(f"{target} exists and isn't a folder of masks")
+        if target.exists() and (not target.is_dir() or (any(target.iterdir()) and not replaces(target))):
+            raise FileExistsError(f"{target} exists and holds something else")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".mobilesam-", dir=target.parent) as temporary:
             part = Path(temporary) / "new"

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import backends, prompts
-from ._optional import require
 from .backends.checkpoint import Checkpoint
+from .backends.exported import load_folder
 from .catalog import locate
 from .catalog.models import DEFAULT
 from .embedding import Embedding
 from .errors import InputError
 from .everything import EverythingConfig, Progress, found, segment, segment_tiles
-from .export import export_onnx
+from .export import export
 from .image import open_windows
 from .predictor import Predictor
 from .results import Results
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 class SAM:
     """Segment anything in a photo: masks from points, boxes or earlier masks.
 
-    `model` is a name of the catalog (`mobilesam models` lists them) or a weights file: .safetensors, or
-    .pt and .pth where torch is installed. `runtime` is "auto", "openvino", "onnx" or "pytorch"; `device`
-    "auto", "cpu", "cuda", "cuda:1", "mps" or OpenVINO's "gpu" and "npu"; `precision` "auto" (bf16 where
-    the processor has it), "fp32" or "bf16"; `threads` the CPU threads of the runtime.
+    `model` is a name of the catalog (`mobilesam models` lists them), a weights file (.safetensors, or .pt and .pth
+    where torch is installed), or a folder that `export` has written, which fixes runtime, device and precision.
+    `runtime` is "auto", "openvino", "onnx" or "pytorch"; `device` "auto", "cpu", "cuda", "cuda:1", "mps" or OpenVINO's
+    "gpu" and "npu"; `precision` "auto" (bf16 where the processor has it), "fp32" or "bf16"; `threads` the CPU threads
+    of the runtime.
 
     One object may be used by several threads at once.
 
@@ -59,8 +60,13 @@ class SAM:
         threads: int | None = None,
         progress: DownloadProgress | None = None,
     ) -> None:
-        self.checkpoint: Checkpoint | None = Checkpoint(locate(model, progress=progress))
-        """The weights file; None with `from_backend`."""
+        self.checkpoint: Checkpoint | None = None
+        """The weights file; None for an exported folder and with `from_backend`."""
+        if Path(model).is_dir():
+            _check_unset(runtime=runtime, device=device, precision=precision)
+            self.predictor = Predictor(load_folder(Path(model), threads=threads))
+            return
+        self.checkpoint = Checkpoint(locate(model, progress=progress))
         backend = backends.load(self.checkpoint, runtime=runtime, device=device, precision=precision, threads=threads)
         self.predictor = Predictor(backend, self.checkpoint.class_head())
 
@@ -77,18 +83,38 @@ class SAM:
         """Runtime, device, precision and weights in use."""
         return self.predictor.backend.info
 
-    def export(self, folder: str | Path, *, layout: str = "meta") -> list[Path]:
-        """Write the model as ONNX files for other programs; returns the files' paths. Needs the export extra.
+    def export(
+        self,
+        folder: str | Path,
+        *,
+        format: str = "onnx",  # noqa: A002  # what everyone calls it
+        layout: str | None = None,
+        precision: str = "fp32",
+        points: int | None = None,
+        photos: str | Path | None = None,
+    ) -> list[Path]:
+        """Write the model as files for a runtime or a program; returns their paths, the manifest last.
 
-        `layout` is "meta" (Meta's six-input decoder), "anylabeling" or "osam": see docs/clients.md. The files are tried
-        on a photo before anything is written.
+        `format` is one of those of docs/export.md, which also says what they need; `precision` "fp32", "fp16", "int8"
+        or "int8-weights", as the format has them; `points` how many tokens a decoder of fixed shape takes; `photos` a
+        folder to measure ranges on for 8 bits. `layout` is "meta" (Meta's six-input decoder), "anylabeling" or
+        "osam", for programs that read ONNX in a way of their own: see docs/clients.md. The files are run on a photo
+        and compared with the model before they are in their place. `SAM(folder)` runs them (but not a layout).
 
-        Raises InputError (unknown layout, a SAM without a weights file), ExportError, OutputError,
+        Raises InputError (what doesn't exist or go together, a SAM without a weights file), ExportError, OutputError,
         MissingDependencyError.
         """
         if self.checkpoint is None:
-            raise InputError("export() reads the weights file, and this SAM was made from a backend without one.")
-        return export_onnx(self.checkpoint.path, folder, layout=layout)
+            raise InputError("export() reads the weights file, and this SAM was made without one.")
+        return export(
+            self.checkpoint.path,
+            folder,
+            format=format,
+            layout=layout,
+            precision=precision,
+            points=points,
+            photos=photos,
+        )
 
     def embed(self, source: Any, *, allow_urls: bool = False) -> Any:
         """The embedding of a photo, to answer any number of prompts from; a list of them for many photos.
@@ -276,42 +302,20 @@ class SAM:
         )
 
     def train(
-        self,
-        data: Any,
-        output: str | Path,
-        *,
-        task: Literal["finetune", "distill"] = "finetune",
-        recipe: str | Path | None = None,
-        changes: Sequence[str] = (),
-        resume: bool = False,
-        device: str = "auto",
-        progress: Callable[[int, int, str], None] | None = None,
-        **more: Any,
+        self, data: Any, output: str | Path, *, task: Literal["finetune", "distill"] = "finetune", **more: Any
     ) -> Result:
         """Fine-tune this model on photos with masks, or distil a small encoder from it; needs the train extra.
 
-        `data` is what `val` reads, or for task "distill" folders or tar shards of photos; OUTPUT is the run's folder.
-        `recipe` is a TOML file or one of `train.config.RECIPES` ("finetune_small" and "mobilesam_100k" by default),
-        with `changes` like "loop.steps=50". `resume` goes on with an interrupted run; `progress` is called with steps
-        done, steps in all and a word. `more` are further arguments of `train.finetune` or `train.distill`. This object
-        stays as it is: `SAM(result.model)` is the trained one. docs/training.md tells the whole way.
+        `data` is what `val` reads, or for task "distill" folders or tar shards of photos; `output` is the run's folder.
+        `more` are a `recipe` with `changes` like "loop.steps=50", `resume`, `device`, `progress` (`train.start`), and
+        further arguments of `train.finetune` or `train.distill`. This object stays as it is: `SAM(result.model)` is the
+        trained one. docs/training.md tells the whole way.
 
         Raises InputError, SourceNotFoundError, TrainingError, OutputError, MissingDependencyError.
         """
-        require("torch", "train", "Training")
-        from . import train as training
+        from .train.start import start
 
-        if self.checkpoint is None:
-            raise InputError("train() starts from a weights file, and this SAM was made from a backend without one.")
-        if task not in ("finetune", "distill"):
-            raise InputError(f"task must be 'finetune' or 'distill', got {task!r}.")
-        config = training.load(recipe or ("finetune_small" if task == "finetune" else "mobilesam_100k"), changes)
-        if config.task != task:
-            raise InputError(f"The recipe {str(recipe)!r} is for task {config.task!r}, asked for is {task!r}.")
-        source = {"model" if task == "finetune" else "teacher": self.checkpoint.path}
-        work = training.finetune if task == "finetune" else training.distill
-        result: Result = work(data, output, config, resume=resume, device=device, progress=progress, **source, **more)
-        return result
+        return start(self.checkpoint, data, output, task=task, **more)
 
     def _everything(
         self,
@@ -370,6 +374,12 @@ def _items(source: Any, allow_urls: bool) -> Iterator[Embedding | Picture]:
             yield from _items(item, allow_urls)
     else:
         yield from iter_pictures(source, allow_urls=allow_urls)
+
+
+def _check_unset(**options: str) -> None:
+    for name, value in options.items():
+        if value != "auto":
+            raise InputError(f"An exported folder runs on the CPU as it was exported; leave out {name}={value!r}.")
 
 
 def _check_end(source: Any) -> None:

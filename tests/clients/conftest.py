@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from conftest import COFFEE, load_sam
-from mobilesam.export import export_onnx
+from mobilesam.export import export as export_files
 
 collect_ignore = ["drivers"]  # they import the programs, and run in processes of their own
 
@@ -21,7 +21,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     @cache
     def export(layout: str) -> Path:
         folder = tmp_path_factory.mktemp(layout)
-        export_onnx("mobilesam", folder, layout=layout)
+        export_files("mobilesam", folder, layout=layout)
         return folder
 
     return export

@@ -19,6 +19,8 @@ class BackendInfo:
     img_size: int
     streams: int = 1
     """How many `decode` calls of several prompts at a time are fastest."""
+    whole_maps_only: bool = False
+    """True where `decode` takes no smaller maps than the encoder's."""
 
 
 class Backend(Protocol):
@@ -37,7 +39,7 @@ class Backend(Protocol):
         """B prompts of N tokens on one embedding -> logits (B, 4, S/4, S/4) and predicted IoU (B, 4).
 
         Without a mask, `features_bchw` may also be a smaller map (1, 256, H, W), averaged or cut, whose
-        longer side spans the model's square; the logits are then (B, 4, 4H, 4W).
+        longer side spans the model's square; the logits are then (B, 4, 4H, 4W). (Not with `whole_maps_only`.)
 
         Coordinates are pixels of the model's square; labels are 1 (object), 0 (not this), 2 and 3 (a
         box's corners), -1 (padding); N may be 0 where a mask is given. `mask_b1hw` are earlier logits

@@ -99,7 +99,7 @@ class Checkpoint:
             return Description()
         try:
             found = description.read(self._header.get("__metadata__", {})) or Description()
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise CheckpointError(f"{self.path} has a damaged description: {error}. Save it again.") from error
         if carried := [key for key in self._all_shapes if key.startswith(GRAPH) and not found.graphs]:
             raise CheckpointError(
@@ -118,6 +118,7 @@ class Checkpoint:
         if int(np.prod(self._all_shapes.get(key, (0,)))) > MOST_GRAPH:
             raise CheckpointError(f"{self.path}: {key} is larger than {MOST_GRAPH} bytes. Save the model again.")
         data = self._read({key}).get(key, np.zeros(0, np.uint8)).tobytes()
+        # A graph may name other files as the place of its tensors; ours never do.
         if hashlib.sha256(data).hexdigest() != self.description.graphs.get(part) or b"location" in data:
             raise CheckpointError(
                 f"{self.path}: {key} isn't the graph that its header describes. Save the model again."
@@ -171,7 +172,7 @@ class Checkpoint:
                 length = int.from_bytes(handle.read(8), "little")
                 header = json.loads(handle.read(min(length, MOST_HEADER)))
             return dict(header.items())
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise CheckpointError(f"{self.path} is no readable safetensors file: {error}. Get it again.") from error
 
     @cached_property

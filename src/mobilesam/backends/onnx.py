@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -11,7 +13,9 @@ from ..errors import BackendError, InputError
 from ..types import F32
 from .base import BackendInfo
 from .checkpoint import Checkpoint
+from .exported import Run
 from .graph import with_initializers
+from .manifest import Manifest
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -99,3 +103,29 @@ def load(checkpoint: Checkpoint, *, device: str, precision: str, threads: int | 
 def devices() -> list[str]:
     """The devices that this ONNX Runtime has providers for."""
     return [device for device, provider in PROVIDERS.items() if provider in ort.get_available_providers()]
+
+
+def open_parts(folder: Path, _: Manifest, threads: int | None) -> tuple[Run, Run]:
+    """Called by `mobilesam.backends.exported`."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    if threads:
+        options.intra_op_num_threads = threads
+
+    def opened(part: str) -> Run:
+        try:
+            session = ort.InferenceSession(folder / f"{part}.onnx", options, providers=["CPUExecutionProvider"])
+        except RuntimeError as error:
+            raise BackendError(f"ONNX Runtime can't load the {part} in {folder}: {error}") from error
+        names = [value.name for value in session.get_inputs()]
+
+        def run(inputs: Sequence[F32]) -> list[F32]:
+            try:
+                outputs: list[F32] = session.run(None, dict(zip(names, inputs, strict=True)))
+            except RuntimeError as error:
+                raise BackendError(f"ONNX Runtime failed: {error}") from error
+            return outputs
+
+        return run
+
+    return opened("encoder"), opened("decoder")

@@ -7,8 +7,9 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from ..files import write_bytes
 from ..types import F32, AnyArray
 from .base import BackendInfo
 from .checkpoint import Checkpoint
+from .exported import Run
 from .graph import with_inputs
+from .manifest import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +149,7 @@ class _Network:
         for _ in range(streams):
             self._requests.put(compiled.create_infer_request())
 
-    def run(self, inputs: list[F32]) -> list[F32]:
+    def run(self, inputs: Sequence[F32]) -> list[F32]:
         arrays: list[AnyArray] = [np.ascontiguousarray(array, np.float32) for array in inputs]
         request = self._requests.get()
         try:
@@ -196,3 +199,17 @@ def load(checkpoint: Checkpoint, *, device: str, precision: str, threads: int | 
 def devices() -> list[str]:
     """The devices that OpenVINO sees here."""
     return [name.lower() for name in ov.Core().available_devices]
+
+
+def open_parts(folder: Path, _: Manifest, threads: int | None) -> tuple[Run, Run]:
+    """Called by `mobilesam.backends.exported`. Computes in fp32, whatever the weights are stored as."""
+    core = ov.Core()
+    config = _config(core, "CPU", "fp32", threads)
+
+    def opened(part: str) -> Run:
+        try:
+            return _Network(core.compile_model(folder / f"{part}.xml", "CPU", config), 1).run
+        except RuntimeError as error:
+            raise BackendError(f"OpenVINO can't load the {part} in {folder}: {error}") from error
+
+    return opened("encoder"), opened("decoder")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +16,8 @@ from ..nn.checkpoint import load_sam
 from ..types import F32
 from .base import BackendInfo
 from .checkpoint import Checkpoint
+from .exported import Run
+from .manifest import Manifest
 
 
 class PyTorchBackend:
@@ -98,3 +102,30 @@ def devices() -> list[str]:
     """The devices that PyTorch sees here."""
     cuda = [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
     return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+def open_parts(folder: Path, manifest: Manifest, threads: int | None) -> tuple[Run, Run]:
+    """Called by `mobilesam.backends.exported`: TorchScript and torch.export programs, on the CPU."""
+
+    def opened(part: str) -> Run:
+        try:
+            if manifest.format == "torchscript":
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)  # LibTorch's users still need the format
+                    network = torch.jit.load(folder / f"{part}.pt", map_location="cpu")  # type: ignore[no-untyped-call]
+            else:
+                network = torch.export.load(folder / f"{part}.pt2").module()
+        except (RuntimeError, ValueError, OSError) as error:
+            raise BackendError(f"PyTorch can't load the {part} in {folder}: {error}") from error
+
+        def run(inputs: Sequence[F32]) -> list[F32]:
+            try:
+                with torch.inference_mode(), _threads(threads):
+                    outputs = network(*map(torch.from_numpy, inputs))
+            except RuntimeError as error:
+                raise BackendError(f"PyTorch failed: {error}") from error
+            return [out.numpy() for out in (outputs if isinstance(outputs, tuple) else (outputs,))]
+
+        return run
+
+    return opened("encoder"), opened("decoder")

@@ -115,7 +115,7 @@ def _clicks(
     """The clicks of a crop, and where they go."""
     height, width = embedding.image_hw
     points = grid * (width, height)
-    if config.quality == "fast":
+    if config.quality == "fast" and not predictor.backend.info.whole_maps_only:
         points = promising(predictor, embedding, points, config)
     return Clicks(predictor, embedding, config), points
 

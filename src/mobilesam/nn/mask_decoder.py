@@ -34,11 +34,17 @@ class MaskDecoder(nn.Module):
         self.output_hypernetworks_mlps = nn.ModuleList(Mlp(dim, dim, dim // 8, 3) for _ in range(masks))
         self.iou_prediction_head = Mlp(dim, 256, masks, 3)
 
-    def forward(self, image_bchw: Tensor, image_pe_nc: Tensor, sparse_bnc: Tensor) -> tuple[Tensor, Tensor]:
-        """Image map (B or 1, C, H, W) with the dense prompt added, its positions, tokens (B, N, C)."""
+    def forward(
+        self, image_bchw: Tensor, image_pe_nc: Tensor, sparse_bnc: Tensor, *absent_bn: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Image map (B or 1, C, H, W) with the dense prompt added, its positions, tokens (B, N, C).
+
+        A token counts for nothing where `absent_bn`, if given, is a large negative number (and 0 elsewhere).
+        """
         own_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat([own_tokens.expand(sparse_bnc.shape[0], -1, -1), sparse_bnc], dim=1)
-        tokens, image_bnc = self.transformer(image_bchw, image_pe_nc, tokens, answers=1 + self.masks)
+        absent = (F.pad(given, (1 + self.masks, 0)) for given in absent_bn)  # the decoder's own are there
+        tokens, image_bnc = self.transformer(image_bchw, image_pe_nc, tokens, 1 + self.masks, *absent)
 
         kernels = [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
         logits = self._masks(image_bnc, torch.stack(kernels, dim=2), *image_bchw.shape[-2:])

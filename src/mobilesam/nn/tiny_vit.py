@@ -150,9 +150,10 @@ class TinyVitBlock(nn.Module):
         pad_h, pad_w = (size - height % size) % size, (size - width % size) % size
         padded = F.pad(x_bnc.reshape(batch, height, width, dim), (0, 0, 0, pad_w, 0, pad_h))
         rows, cols = (height + pad_h) // size, (width + pad_w) // size
-        windows = padded.reshape(batch, rows, size, cols, size, dim).transpose(2, 3)
+        # A window's rows are split off and brought together in four axes: phone runtimes know no more.
+        windows = padded.reshape(batch * rows, size, cols, size * dim).transpose(1, 2)
         mixed = self.attn(windows.reshape(batch * rows * cols, size * size, dim))
-        mixed = mixed.reshape(batch, rows, cols, size, size, dim).transpose(2, 3)
+        mixed = mixed.reshape(batch * rows, cols, size, size * dim).transpose(1, 2)
         out: Tensor = mixed.reshape(batch, rows * size, cols * size, dim)[:, :height, :width]
         return out.reshape(batch, height * width, dim)
 

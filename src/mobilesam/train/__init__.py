@@ -8,6 +8,7 @@
 | labelled, features, finetuning | photos with masks, what a frozen encoder makes of them, fine-tuning |
 | lora, classes | low-rank additions, a class head |
 | losses, sampling | what is made small; simulated prompts |
+| start | `SAM.train` |
 | loop, optim, validate, state, log, world | the loop and what it needs; several processes |
 | checkpoint | the result, which every runtime takes |
 """

@@ -20,6 +20,7 @@ from ..files import atomic_path
 from ..nn.config import STUDENTS, TinyVitConfig
 from ..nn.sam import Sam
 from ..nn.tiny_vit import TinyVit
+from .lora import merged
 
 
 def save_model(
@@ -31,9 +32,9 @@ def save_model(
 ) -> Path:
     """Write a model for `SAM(path)` on every runtime, atomically; returns the path.
 
-    Weights are float32 under upstream's keys. `about` says how it was made; `names` are the classes of
-    `sam.class_head` (`train.classes`). A student of other widths or another input size than the catalog's models
-    carries its graphs; they are made once a process, in a few seconds, and need the export extra.
+    Weights are float32 under upstream's keys, low-rank additions summed into them. `about` says how it was made;
+    `names` are the classes of `sam.class_head` (`train.classes`). A student of other widths or another input size than
+    the catalog's models carries its graphs; they are made once a process, in a few seconds, and need the export extra.
     Raises InputError for another suffix or a model that the graphs can't run, OutputError, MissingDependencyError.
     """
     target = Path(path)
@@ -41,7 +42,7 @@ def save_model(
         raise InputError(
             f"A model is saved as .safetensors, got {target.name!r}; choose a name like 'student.safetensors'."
         )
-    tensors = {key: value.detach().cpu().float().contiguous() for key, value in sam.state_dict().items()}
+    tensors = {key: value.detach().cpu().float().contiguous() for key, value in merged(sam).items()}
     config = carried_config(sam)
     _check(tensors, config, target)
     size = sam.prompt_encoder.img_size

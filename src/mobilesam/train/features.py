@@ -30,12 +30,11 @@ class Features:
         """The features (C, h, w) of a photo, which is only read where they aren't there. Raises OutputError."""
         name = hashlib.blake2b(f"{self._made_by}\n{key}".encode(), digest_size=16).hexdigest()
         path = self.folder / f"{name}.npy"
-        if not path.exists():
-            photo = image()
-            with self._lock, torch.inference_mode():  # one at a time: each takes all cores
-                features = self._frozen(photo[None])[0].float().cpu().numpy()
-            with atomic_path(path) as part:
-                np.save(part, features)
+        with self._lock, torch.inference_mode():  # one at a time: each takes all cores
+            if not path.exists():
+                features = self._frozen(image()[None])[0].float().cpu().numpy()
+                with atomic_path(path) as part:
+                    np.save(part, features)
         return torch.from_numpy(np.load(path, allow_pickle=False))
 
     def remove(self) -> None:

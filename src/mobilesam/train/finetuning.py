@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from .. import plot
 from ..catalog.models import DEFAULT
+from ..errors import ImageError
 from ..evaluate.datasets import Values
 from ..geometry import MASK_STRIDE, Letterbox
 from ..image import to_tensor
@@ -38,6 +39,8 @@ from .sampling import PADDING, corrected, first_prompts
 from .student import UNUSED, teacher_of
 from .world import World, joined
 
+PICTURES = 3
+"""Photos in a picture of sample masks."""
 Map: TypeAlias = Callable[[Tensor], Tensor]
 
 
@@ -144,10 +147,15 @@ class Finetuning:
 
     @torch.no_grad()
     def pictures(self) -> list[U8]:
-        """Of three photos: some true masks, and under them what the network makes of their boxes."""
-        found = []
-        for index in range(min(3, len(self))):
-            example = self._example(index, np.random.default_rng(index), flipped=False)
+        """Of some photos: some true masks, and under them what the network makes of their boxes."""
+        found: list[U8] = []
+        for index in range(len(self)):
+            if len(found) == PICTURES:
+                break
+            try:
+                example = self._example(index, np.random.default_rng(index), flipped=False)
+            except ImageError:
+                continue
             true = example.masks_nhw.to(self.device)
             exact = replace(self.config.prompts, boxes=1.0, noise=0.0)
             given = first_prompts(true, self.data.size, exact, example.rng)
@@ -165,8 +173,8 @@ class Finetuning:
         return np.concatenate(drawn)
 
     def save(self, path: Path, about: dict[str, str]) -> None:
-        """Write the network with plain matrices."""
-        save_model(path, lora.merged(self.sam), about, names=list(self.data.names) or None)
+        """Write the network, with the names of its classes."""
+        save_model(path, self.sam, about, names=list(self.data.names) or None)
 
 
 def _losses(

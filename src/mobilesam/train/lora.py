@@ -5,15 +5,14 @@ As a parametrisation of the weight itself: whoever reads `linear.weight` gets th
 
 from __future__ import annotations
 
-import copy
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ..errors import InputError
-from ..nn.sam import Sam
 
 PLACES = (".attn.", ".mlp.")
 """Linear layers under these names: qkv, proj, and the two of each MLP."""
@@ -52,12 +51,16 @@ def add(encoder: nn.Module, rank: int, seed: int) -> int:
     return len(layers)
 
 
-def merged(sam: Sam) -> Sam:
-    """The model with plain matrices in which the additions are; itself where it has none."""
-    if not any(parametrize.is_parametrized(module) for module in sam.modules()):
-        return sam
-    plain = copy.deepcopy(sam)
-    for module in plain.modules():
-        if parametrize.is_parametrized(module):
-            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
-    return plain
+def merged(model: nn.Module) -> dict[str, Tensor]:
+    """The model's state dict with plain matrices in which the additions are; for others just the state dict."""
+    added = {name: module for name, module in model.named_modules() if parametrize.is_parametrized(module)}
+    state: dict[str, Tensor] = {
+        key: value for key, value in model.state_dict().items() if ".parametrizations.weight." not in key
+    }
+    return state | {f"{name}.weight": weight_of(module) for name, module in added.items()}
+
+
+def weight_of(linear: Any) -> Tensor:
+    """A layer's matrix with its addition."""
+    weight: Tensor = linear.weight
+    return weight

@@ -22,7 +22,7 @@ class Attention(transformer.Attention):
         self.num_heads = num_heads
         assert self.internal_dim % num_heads == 0, "num_heads must divide embedding_dim."
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:  # type: ignore[override]  # Meta's signature
         return super().forward(q, k, v)
 
 
@@ -45,7 +45,9 @@ class TwoWayAttentionBlock(transformer.TwoWayBlock):
         self.cross_attn_image_to_token = Attention(embedding_dim, num_heads, attention_downsample_rate)
         self.mlp = MLPBlock(embedding_dim, mlp_dim, activation)
 
-    def forward(self, queries: Tensor, keys: Tensor, query_pe: Tensor, key_pe: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(  # type: ignore[override]  # Meta's signature
+        self, queries: Tensor, keys: Tensor, query_pe: Tensor, key_pe: Tensor
+    ) -> tuple[Tensor, Tensor]:
         return super().forward(queries, keys, query_pe, key_pe)
 
 

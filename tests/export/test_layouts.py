@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from conftest import ROOT, load_sam
 from mobilesam import ExportError, InputError
 from mobilesam.export import verify
-from mobilesam.export.onnx import DECODER_INPUTS, DECODER_OUTPUTS, LAYOUTS, encoder_model, write_onnx
+from mobilesam.export.layouts import DECODER_INPUTS, DECODER_OUTPUTS, LAYOUTS, encoder_model, write_layout
 from mobilesam.geometry import Letterbox
 from mobilesam.image import to_tensor
 from mobilesam.nn.sam import Sam, build_sam
@@ -41,14 +41,14 @@ def sam() -> Sam:
 @pytest.fixture(scope="module")
 def folder(sam: Sam, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("onnx") / "new"
-    write_onnx(sam, made, layout="anylabeling", source=SOURCE)
+    write_layout(sam, made, layout="anylabeling", source=SOURCE)
     return made
 
 
 @pytest.fixture(scope="module")
 def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("bundled")
-    load_sam("onnx").export(made)
+    load_sam("onnx").export(made, layout="meta")
     return made
 
 
@@ -205,10 +205,10 @@ def test_a_file_that_gives_other_masks_is_not_written(folder: Path, tmp_path: Pa
     other = build_sam(img_size=SIZE)
     with pytest.raises(ExportError, match=r"mask IoU 0\.\d+ .* 0\.99 is wanted"):
         verify.compare(encoder, decoder, other, takes_pixels=True)
-    monkeypatch.setattr("mobilesam.export.onnx.encoder_model", lambda *_: encoder)
-    monkeypatch.setattr("mobilesam.export.onnx.decoder_model", lambda *_, **__: decoder)
+    monkeypatch.setattr("mobilesam.export.layouts.encoder_model", lambda *_: encoder)
+    monkeypatch.setattr("mobilesam.export.layouts.decoder_model", lambda *_, **__: decoder)
     with pytest.raises(ExportError):
-        write_onnx(other, tmp_path / "out", layout="anylabeling", source=SOURCE)
+        write_layout(other, tmp_path / "out", layout="anylabeling", source=SOURCE)
     assert not (tmp_path / "out").exists()
 
 
@@ -218,14 +218,14 @@ def test_the_notice_has_the_photos_hash() -> None:
 
 def test_an_unknown_layout_is_named_with_the_known_ones(sam: Sam, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'nothing'; choose one of: meta, anylabeling, osam"):
-        write_onnx(sam, tmp_path, layout="nothing", source=SOURCE)
+        write_layout(sam, tmp_path, layout="nothing", source=SOURCE)
 
 
 def test_a_model_too_large_for_one_file_is_refused_at_once(tmp_path: Path) -> None:
     with torch.device("meta"):
         large = build_sam("sam_vit_h")
     with pytest.raises(InputError, match=r"small has 2\.6 GB of weights"):
-        write_onnx(large, tmp_path, layout="meta", source=SOURCE)
+        write_layout(large, tmp_path, layout="meta", source=SOURCE)
 
 
 def test_the_command_offers_every_layout() -> None:
@@ -250,7 +250,7 @@ def test_the_command_passes_its_arguments_on(run_cli, monkeypatch, tmp_path: Pat
         asked.append((arguments, options))
         return [Path(__file__)]
 
-    monkeypatch.setattr("mobilesam.export.onnx.export_onnx", export)
+    monkeypatch.setattr("mobilesam.export.layouts.export_layout", export)
     code, out, _ = run_cli("export", "my.pt", "--layout", "osam", "-o", tmp_path)
     assert (code, asked) == (0, [(("my.pt", tmp_path), {"layout": "osam"})])
     assert out == f"wrote {__file__}  0.0 MB\n"

@@ -9,29 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnx
-import onnx_ir as ir
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import __version__
-from ..backends.checkpoint import Checkpoint
-from ..catalog import locate
-from ..catalog.models import DEFAULT, MODELS
+from ..catalog.models import DEFAULT
 from ..errors import InputError
 from ..files import write_bytes, write_text
 from ..image import MEAN, STD
-from ..nn.checkpoint import load_sam
 from ..nn.sam import Sam
 from . import anylabeling, verify
-from .graphs import share_equal_tensors, strip_metadata, trace
+from .onnx_file import onnx_file
+from .source import load_source
 
 OPSET, IR_VERSION = 18, 8
 """ONNX Runtime 1.14 (2023) and later read these; labelling programs ask for 1.15 and later."""
@@ -148,7 +143,7 @@ class MetaDecoder(nn.Module):
         return F.interpolate(square[:, :, :rows, :columns], (height, width), mode="bilinear", align_corners=False)
 
 
-def export_onnx(
+def export_layout(
     model: str | Path = DEFAULT, folder: str | Path = "onnx", *, layout: str = "meta", single_mask: bool | None = None
 ) -> list[Path]:
     """Write a model's encoder and decoder in a layout of `LAYOUTS` into `folder`; returns the files' paths.
@@ -160,27 +155,20 @@ def export_onnx(
     give other masks than the model, OutputError where they can't be written.
     """
     _layout(layout)
-    checkpoint = Checkpoint(locate(model))
-    if checkpoint.img_size != 1024 and layout != "meta":
+    sam, source = load_source(model)
+    size = sam.prompt_encoder.img_size
+    if size != 1024 and layout != "meta":
         raise InputError(
-            f"The programs of layout {layout!r} make their photos 1024 pixels wide, and {checkpoint.path.name} takes "
-            f"{checkpoint.img_size}. Export it with layout='meta', whose manifest names the size."
+            f"The programs of layout {layout!r} make their photos 1024 pixels wide, and {source['name']} takes {size}. "
+            "Export it with layout='meta', whose manifest names the size."
         )
-    sam = load_sam(checkpoint.architecture, checkpoint.img_size, checkpoint.state())
-    known = next((spec for spec in MODELS.values() if spec.sha256 == checkpoint.digest), None)
-    source = {
-        "name": re.sub(r"[^A-Za-z0-9._-]+", "_", Path(known.name if known else checkpoint.path).stem),
-        "architecture": checkpoint.name,
-        "sha256": checkpoint.digest,
-        "licence": known.licence if known else "that of the weights file",
-    }
-    return write_onnx(sam, Path(folder), layout=layout, source=source, single_mask=single_mask)
+    return write_layout(sam, Path(folder), layout=layout, source=source, single_mask=single_mask)
 
 
-def write_onnx(
+def write_layout(
     sam: Sam, folder: Path, *, layout: str, source: dict[str, str], single_mask: bool | None = None
 ) -> list[Path]:
-    """As `export_onnx`, for a model in memory; `source` has its "name" and what else the manifest should say of it."""
+    """As `export_layout`, for a model in memory; `source` has its "name" and what else to say in the manifest."""
     chosen = _layout(layout)
     weights = sum(parameter.numel() * 4 for parameter in sam.parameters())
     if weights >= MOST_BYTES:
@@ -193,7 +181,7 @@ def write_onnx(
     lowest = verify.compare(encoder, decoder, sam, takes_pixels=chosen.takes_pixels)
     files = {f"{source['name']}.encoder.onnx": encoder, f"{source['name']}.decoder.onnx": decoder}
     manifest = {
-        "format": "mobilesam-onnx-1",
+        "kind": "mobilesam-onnx-1",
         "layout": layout,
         "read_by": chosen.readers,
         "made_by": f"mobilesam {__version__}",
@@ -217,11 +205,21 @@ def encoder_model(sam: Sam, layout: Layout) -> bytes:
     outputs = {"image_embeddings": [1, 256, size // 16, size // 16]}
     if not layout.takes_pixels:
         photo = {"image_bchw": torch.zeros(1, 3, size, size)}
-        return _whole(PlainEncoder(sam), photo, None, [layout.image_input], outputs)
+        return onnx_file(
+            PlainEncoder(sam), photo, None, [layout.image_input], outputs, opset=OPSET, ir_version=IR_VERSION
+        )
     height, width = (torch.export.Dim(name, min=1, max=size) for name in ("height", "width"))
     # Two sizes that differ, and neither is the square's: else the exporter would take them for fixed.
     pixels = {"image_hwc": torch.zeros(size - 34, size - 2, 3)}
-    return _whole(PixelEncoder(sam), pixels, {"image_hwc": {0: height, 1: width}}, [layout.image_input], outputs)
+    return onnx_file(
+        PixelEncoder(sam),
+        pixels,
+        {"image_hwc": {0: height, 1: width}},
+        [layout.image_input],
+        outputs,
+        opset=OPSET,
+        ir_version=IR_VERSION,
+    )
 
 
 def decoder_model(sam: Sam, *, single_mask: bool) -> bytes:
@@ -241,35 +239,21 @@ def decoder_model(sam: Sam, *, single_mask: bool) -> bytes:
     masks = 1 if single_mask else 4
     shapes: list[list[int | str]] = [[1, masks, "height", "width"], [1, masks], [1, masks, size // 4, size // 4]]
     outputs = dict(zip(DECODER_OUTPUTS, shapes, strict=True))
-    return _whole(MetaDecoder(sam, single_mask=single_mask), inputs, dynamic, list(DECODER_INPUTS), outputs)
+    return onnx_file(
+        MetaDecoder(sam, single_mask=single_mask),
+        inputs,
+        dynamic,
+        list(DECODER_INPUTS),
+        outputs,
+        opset=OPSET,
+        ir_version=IR_VERSION,
+    )
 
 
 def _layout(name: str) -> Layout:
     if name not in LAYOUTS:
         raise InputError(f"Unknown layout {name!r}; choose one of: {', '.join(LAYOUTS)}.")
     return LAYOUTS[name]
-
-
-def _whole(
-    network: nn.Module,
-    inputs: dict[str, Tensor],
-    dynamic: dict[str, Any] | None,
-    names: list[str],
-    outputs: Mapping[str, Sequence[int | str]],
-) -> bytes:
-    """The network as one ONNX file for old readers, its inputs called `names`, without notes of this machine."""
-    model = ir.to_proto(trace(network, inputs, dynamic, list(outputs), names=names, opset=OPSET, optimize=True))
-    share_equal_tensors(model.graph)
-    strip_metadata(model)
-    del model.graph.output[:]  # the exporter has no names for free sizes, and forgets some fixed ones
-    model.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in outputs.items()
-    )
-    model.ir_version = IR_VERSION  # of opset 18; the exporter writes 10, which needs ONNX Runtime 1.18
-    model.producer_name, model.producer_version = "mobilesam", __version__
-    onnx.checker.check_model(model, full_check=True)
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
 
 
 def _described(data: bytes) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+"""An exported folder, run on a photo and compared with the model it was made of."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from ..backends.base import Backend
+from ..errors import ExportError
+from ..geometry import Letterbox
+from ..image import to_rgb, to_tensor
+from ..masks import iou
+from ..nn.sam import Sam
+from ..types import F32
+from .verify import PHOTO
+
+LEAST_IOU = {"fp32": 0.99, "fp16": 0.97, "int8": 0.9, "int8-weights": 0.95}
+"""Mean mask IoU below which an export has failed."""
+GRID = 8
+ROUNDS = 5
+
+Prompt = tuple[F32, F32, F32 | None]
+"""Points (1, N, 2), labels (1, N), earlier logits (1, 1, h, w) or None."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an export is from its model, and its times on this machine."""
+
+    prompts: int
+    embedding_error: float
+    """|difference| / |embedding|, root mean square."""
+    mean_iou: float
+    min_iou: float
+    encode_ms: float
+    decode_ms: float
+    """One click."""
+
+    def check(self, precision: str) -> None:
+        """Raises ExportError where the masks are others than the model's."""
+        least = LEAST_IOU[precision]
+        if not self.mean_iou >= least:  # NaN too
+            raise ExportError(
+                f"The exported files give other masks than the model: mean mask IoU {self.mean_iou:.3f} over "
+                f"{self.prompts} prompts on the test photo, at least {least} is wanted for {precision}. Nothing was "
+                "written; try the versions of torch and of the converter in constraints.txt."
+            )
+
+    def as_dict(self) -> dict[str, float]:
+        """For the manifest."""
+        return {name: round(value, 6) for name, value in asdict(self).items()}
+
+
+def measure(backend: Backend, sam: Sam) -> Parity:
+    """`GRID` x `GRID` prompts on the photo: clicks, pairs of clicks, boxes, and clicks with an earlier mask.
+
+    Of each prompt's four masks that counts for which the model itself predicts the highest IoU.
+    """
+    photo = to_rgb(PHOTO)
+    letterbox = Letterbox((photo.shape[0], photo.shape[1]), sam.prompt_encoder.img_size)
+    tensor = to_tensor(photo, letterbox)
+    with torch.inference_mode():
+        reference = sam.encode(torch.from_numpy(tensor)).numpy()
+    features = backend.encode(tensor)
+    error = float(np.linalg.norm(features - reference) / np.linalg.norm(reference))
+    agreement = [_agreement(backend, sam, features, reference, prompt) for prompt in prompts(letterbox)]
+    click = next(prompts(letterbox))
+    return Parity(
+        prompts=len(agreement),
+        embedding_error=error,
+        mean_iou=float(np.mean(agreement)),
+        min_iou=min(agreement),
+        encode_ms=_milliseconds(lambda: backend.encode(tensor)),
+        decode_ms=_milliseconds(lambda: backend.decode(features, *click)),
+    )
+
+
+def prompts(letterbox: Letterbox) -> Iterator[Prompt]:
+    """The prompts of `measure`, in the model's pixels; the earlier mask is a disc around the click."""
+    height, width = letterbox.resized_hw
+    low = letterbox.size // 4
+    rows, columns = np.mgrid[:low, :low] * 4.0
+    for number in range(GRID * GRID):
+        row, column = divmod(number, GRID)
+        x, y = (column + 0.5) * width / GRID, (row + 0.5) * height / GRID
+        kind = number % 4
+        if kind == 1:
+            half = 0.1 * letterbox.size
+            yield _prompt([(x - half, y - half), (x + half, y + half)], [2, 3])
+        elif kind == 2:
+            yield _prompt([(x, y), (width - x, y), (0, 0)], [1, 0, -1])
+        elif kind == 3:
+            disc = np.clip(0.1 * letterbox.size - np.hypot(columns - x, rows - y), -10, 10)
+            yield _prompt([(x, y), (0, 0)], [1, -1], disc.astype(np.float32)[None, None])
+        else:
+            yield _prompt([(x, y), (0, 0)], [1, -1])
+
+
+def _prompt(points: list[tuple[float, float]], labels: list[int], mask: F32 | None = None) -> Prompt:
+    return np.array([points], np.float32), np.array([labels], np.float32), mask
+
+
+def _agreement(backend: Backend, sam: Sam, features: F32, reference: F32, prompt: Prompt) -> float:
+    arrays = (reference, *prompt)
+    with torch.inference_mode():
+        expected, quality = sam.decode(*(None if a is None else torch.from_numpy(a) for a in arrays))  # type: ignore[arg-type]  # only the last may be None
+    best = int(quality[0].argmax())
+    found, _ = backend.decode(features, *prompt)
+    return iou(found[0, best] > 0, expected[0, best].numpy() > 0)
+
+
+def _milliseconds(job: Callable[[], object]) -> float:
+    """The median of `ROUNDS`, after one of warm-up."""
+    times = []
+    for _ in range(1 + ROUNDS):
+        start = time.perf_counter()
+        job()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:]) * 1000
