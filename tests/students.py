@@ -6,7 +6,7 @@ import torch
 
 from mobilesam.nn.sam import Sam, TinyVitConfig, build_student
 
-NARROW = TinyVitConfig(dims=(16, 32, 32, 64), depths=(1, 1, 2, 1), heads=(1, 2, 2, 4))
+NARROW = TinyVitConfig(dims=(16, 32, 32, 64), depths=(1, 1, 2, 1), heads=(1, 1, 1, 2))
 SIZE = 128
 
 

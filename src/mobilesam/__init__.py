@@ -25,6 +25,7 @@ from .errors import (
     OutputError,
     PromptError,
     SourceNotFoundError,
+    TrainingError,
     WeightsNotFoundError,
 )
 
@@ -56,6 +57,7 @@ __all__ = [
     "Results",
     "Scene",
     "SourceNotFoundError",
+    "TrainingError",
     "WeightsNotFoundError",
     "__version__",
 ]

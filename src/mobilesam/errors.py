@@ -13,7 +13,8 @@
     ├── MissingDependencyError (ImportError)   an extra isn't installed
     ├── NotSupportedError (NotImplementedError)  what this version doesn't do
     ├── BackendError (RuntimeError)            a runtime refused to load or run
-    └── ExportError (RuntimeError)             an exported file doesn't do what the model does
+    ├── ExportError (RuntimeError)             an exported file doesn't do what the model does
+    └── TrainingError (RuntimeError)           training can't go on: a loss that is no number, too little memory
 
 Each message says what was wrong, what was given, and what to do.
 """
@@ -75,3 +76,7 @@ class BackendError(MobileSAMError, RuntimeError):
 
 class ExportError(MobileSAMError, RuntimeError):
     """An exported file was tried and gives other masks than the model it was made of."""
+
+
+class TrainingError(MobileSAMError, RuntimeError):
+    """Training can't go on: a loss that is no number, or too little memory."""

@@ -27,6 +27,7 @@ from .types import Multimask, Precision
 if TYPE_CHECKING:
     from .catalog.download import Progress as DownloadProgress
     from .evaluate import Report
+    from .train.loop import Result
 
 
 class SAM:
@@ -67,7 +68,7 @@ class SAM:
             return
         self.checkpoint = Checkpoint(locate(model, progress=progress))
         backend = backends.load(self.checkpoint, runtime=runtime, device=device, precision=precision, threads=threads)
-        self.predictor = Predictor(backend)
+        self.predictor = Predictor(backend, self.checkpoint.class_head())
 
     @classmethod
     def from_backend(cls, backend: backends.Backend) -> SAM:
@@ -300,6 +301,22 @@ class SAM:
             seed=seed,
             progress=progress,
         )
+
+    def train(
+        self, data: Any, output: str | Path, *, task: Literal["finetune", "distill"] = "finetune", **more: Any
+    ) -> Result:
+        """Fine-tune this model on photos with masks, or distil a small encoder from it; needs the train extra.
+
+        `data` is what `val` reads, or for task "distill" folders or tar shards of photos; `output` is the run's folder.
+        `more` are a `recipe` with `changes` like "loop.steps=50", `resume`, `device`, `progress` (`train.start`), and
+        further arguments of `train.finetune` or `train.distill`. This object stays as it is: `SAM(result.model)` is the
+        trained one. docs/training.md tells the whole way.
+
+        Raises InputError, SourceNotFoundError, TrainingError, OutputError, MissingDependencyError.
+        """
+        from .train.start import start
+
+        return start(self.checkpoint, data, output, task=task, **more)
 
     def _everything(
         self,

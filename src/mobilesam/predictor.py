@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from .backends.base import Backend
+from .classes import ClassHead
 from .embedding import Embedding
 from .errors import InputError
 from .geometry import MASK_STRIDE, Letterbox
@@ -29,8 +30,8 @@ MULTIMASK = (False, True, "best")
 class Predictor:
     """A backend and threads that call it: no state changes between calls, so threads may share it."""
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+    def __init__(self, backend: Backend, head: ClassHead | None = None) -> None:
+        self.backend, self.head = backend, head
         # The same threads for every call: new ones would each leave freed memory in an arena of their own.
         self._pool = ThreadPoolExecutor(backend.info.streams, thread_name_prefix="mobilesam-decode")
 
@@ -69,14 +70,19 @@ class Predictor:
             lone_b = np.array([prompts[i].is_lone_click for i in index])
             rows, chosen = np.arange(len(index))[:, None], _choose(logits_bmhw, iou_bm, lone_b, multimask)
             low_res[index], iou[index] = logits_bmhw[rows, chosen], iou_bm[rows, chosen]
+        low_res_nhw = low_res.reshape(-1, low, low)
+        classes, scores = self.head.classify(embedding.features_bchw, low_res_nhw) if self.head else (None, None)
         return Results(
-            low_res=low_res.reshape(-1, low, low),
+            low_res=low_res_nhw,
             iou=iou.reshape(-1),
             prompt_index=np.repeat(np.arange(len(prompts)), per_prompt),
             letterbox=embedding.letterbox,
             image=embedding.image,
             path=embedding.path,
             name=embedding.name,
+            classes=classes,
+            class_scores=scores,
+            names=self.head.names if self.head else None,
         )
 
     def clicked(self, features_bchw: F32, coords_n2: F32, batch: int = BATCH) -> Iterator[tuple[int, F32, F32]]:

@@ -42,6 +42,12 @@ class Results:
     """The photo (H, W, 3), RGB."""
     path: Path | None = None
     name: str = "image0"
+    classes: Int | None = None
+    """Which of `names` each mask is (N,), where the checkpoint has classes."""
+    class_scores: F32 | None = None
+    """The class's probability (N,), where the checkpoint has classes."""
+    names: tuple[str, ...] | None = None
+    """The checkpoint's classes."""
 
     @property
     def orig_shape(self) -> HW:
@@ -76,7 +82,14 @@ class Results:
     def __getitem__(self, index: int | slice | AnyArray) -> Results:
         """Some of the masks: by number, slice, or an array of numbers or booleans."""
         chosen = np.atleast_1d(np.arange(len(self))[index])
-        return replace(self, low_res=self.low_res[chosen], iou=self.iou[chosen], prompt_index=self.prompt_index[chosen])
+        return replace(
+            self,
+            low_res=self.low_res[chosen],
+            iou=self.iou[chosen],
+            prompt_index=self.prompt_index[chosen],
+            classes=None if self.classes is None else self.classes[chosen],
+            class_scores=None if self.class_scores is None else self.class_scores[chosen],
+        )
 
     def __iter__(self) -> Iterator[Results]:
         return (self[i] for i in range(len(self)))
@@ -103,7 +116,7 @@ class Results:
         return [rle_encode(mask) for mask in self.masks]
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """One plain dict a mask: prompt, box (xyxy), area, iou (predicted), rle."""
+        """One plain dict a mask: prompt, box (xyxy), area, iou (predicted), rle, and class, class_score where known."""
         return [
             {
                 "prompt": int(self.prompt_index[i]),
@@ -111,9 +124,16 @@ class Results:
                 "area": int(self.areas[i]),
                 "iou": round(float(self.iou[i]), 6),
                 "rle": rle,
+                **self._class(i),
             }
             for i, rle in enumerate(self.rle())
         ]
+
+    def _class(self, index: int) -> dict[str, Any]:
+        if self.classes is None or self.class_scores is None or self.names is None:
+            return {}
+        score = round(float(self.class_scores[index]), 6)
+        return {"class": self.names[self.classes[index]], "class_score": score}
 
     def to_json(self, *, polygons: bool = False, indent: int | None = None) -> str:
         """One JSON object: name, path, height, width, masks; with `polygons` their outlines too."""

@@ -149,7 +149,7 @@ def test_a_damaged_description(student_file: Path, tmp_path: Path, facts, messag
         SAM(rewritten(student_file, tmp_path / "s.safetensors", facts=facts))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "null"])
+@pytest.mark.parametrize("text", ["{", "[]", "null", "[" * 100_000])
 def test_a_description_that_is_no_json_object(student_file: Path, tmp_path: Path, text: str) -> None:
     save_file(load_file(student_file), tmp_path / "s.safetensors", {"mobilesam": text})
     with pytest.raises(CheckpointError, match="damaged description"):

@@ -15,6 +15,7 @@ import numpy as np
 from .._optional import require
 from ..catalog.models import ARCHS, ArchSpec
 from ..catalog.store import digest_of
+from ..classes import ClassHead
 from ..errors import CheckpointError
 from ..nn.config import Shape, TinyVitConfig, encoder_shapes, name_of
 from ..types import AnyArray
@@ -98,7 +99,7 @@ class Checkpoint:
             return Description()
         try:
             found = description.read(self._header.get("__metadata__", {})) or Description()
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise CheckpointError(f"{self.path} has a damaged description: {error}. Save it again.") from error
         if carried := [key for key in self._all_shapes if key.startswith(GRAPH) and not found.graphs]:
             raise CheckpointError(
@@ -117,6 +118,7 @@ class Checkpoint:
         if int(np.prod(self._all_shapes.get(key, (0,)))) > MOST_GRAPH:
             raise CheckpointError(f"{self.path}: {key} is larger than {MOST_GRAPH} bytes. Save the model again.")
         data = self._read({key}).get(key, np.zeros(0, np.uint8)).tobytes()
+        # A graph may name other files as the place of its tensors; ours never do.
         if hashlib.sha256(data).hexdigest() != self.description.graphs.get(part) or b"location" in data:
             raise CheckpointError(
                 f"{self.path}: {key} isn't the graph that its header describes. Save the model again."
@@ -132,10 +134,11 @@ class Checkpoint:
         state = self.state(named_in(graph, self.shapes))
         return {key: np.ascontiguousarray(value, np.float32) for key, value in state.items()}
 
-    def class_head(self) -> dict[str, AnyArray]:
-        """The tensors of the class head, without their prefix; empty where there is none."""
-        found = self._read({key for key in self._all_shapes if key.startswith(CLASSES)})
-        return {key.removeprefix(CLASSES): value for key, value in found.items()}
+    def class_head(self) -> ClassHead | None:
+        """What tells classes of masks, or None. Raises CheckpointError where it doesn't fit the names."""
+        keys = [key for key in self._all_shapes if key.startswith(CLASSES)]
+        found = {key.removeprefix(CLASSES): value for key, value in self._read(keys).items()} if keys else {}
+        return ClassHead.of(found, self.description.names)
 
     def _read(self, keys: Collection[str]) -> dict[str, AnyArray]:
         if not self._is_safetensors:
@@ -169,7 +172,7 @@ class Checkpoint:
                 length = int.from_bytes(handle.read(8), "little")
                 header = json.loads(handle.read(min(length, MOST_HEADER)))
             return dict(header.items())
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise CheckpointError(f"{self.path} is no readable safetensors file: {error}. Get it again.") from error
 
     @cached_property

@@ -13,7 +13,7 @@ import typer
 
 from .. import __version__
 from ..errors import CheckpointError, ImageError, InputError, MobileSAMError
-from . import everything, export, info, models, options, predict, val
+from . import everything, export, info, models, options, predict, train, val
 
 app = typer.Typer(
     name="mobilesam",
@@ -28,6 +28,7 @@ app.command("predict", epilog=predict.EXAMPLES)(predict.run)
 app.command("everything", epilog=everything.EXAMPLES)(everything.run)
 app.command("export", epilog=export.EXAMPLES)(export.run)
 app.command("val", epilog=val.EXAMPLES)(val.run)
+app.add_typer(train.app)
 app.command("models", epilog=models.EXAMPLES)(models.run)
 app.command("info", epilog=info.EXAMPLES)(info.run)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -39,6 +39,16 @@ def work_bar(what: str) -> Iterator[Progress]:
 
 
 @contextmanager
+def training_bar() -> Iterator[Callable[[int, int, str], None]]:
+    """A callback that draws how many steps are done, and a word on how it goes."""
+    bar = _Bar("steps", in_bytes=False)
+    try:
+        yield bar.show
+    finally:
+        bar.stop()
+
+
+@contextmanager
 def _bar(what: str, *, in_bytes: bool) -> Iterator[Progress]:
     bar = _Bar(what, in_bytes)
     try:
@@ -52,12 +62,12 @@ class _Bar:
         self._what, self._in_bytes = what, in_bytes
         self._bar: RichProgress | None = None
 
-    def show(self, done: int, total: int) -> None:
+    def show(self, done: int, total: int, word: str = "") -> None:
         if self._bar is None:
             self._bar = _new_bar(self._in_bytes)
             self._bar.add_task(self._what, total=total)
             self._bar.start()
-        self._bar.update(self._bar.task_ids[0], completed=done)
+        self._bar.update(self._bar.task_ids[0], completed=done, description=f"{self._what} {word}".strip())
 
     def stop(self) -> None:
         if self._bar is not None:

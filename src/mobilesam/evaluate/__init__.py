@@ -49,8 +49,12 @@ def evaluate(
     max_objects: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    cached: bool = True,
 ) -> Report:
-    """Measure a model on data sets by protocols; see SAM.val for the arguments."""
+    """Measure a model on data sets by protocols; see SAM.val for the arguments.
+
+    `cached` False keeps no embeddings: weights in training give each of theirs only once.
+    """
     sources = [data] if isinstance(data, (str, Path, Dataset)) else list(data)
     sets = [one if isinstance(one, Dataset) else datasets.load(one, layout, values) for one in sources]
     names = protocol.split(",") if isinstance(protocol, str) else list(protocol)
@@ -63,7 +67,7 @@ def evaluate(
         about["reference"] = reference.backend.info.model_id
     elif reference is not None:
         about["reference"] = str(reference)
-    job = Job(sets, chosen, seed, limit, max_objects, about)
+    job = Job(sets, chosen, seed, limit, max_objects, about, cached)
     folder = Path(output) if output else None
     report = _report(predictor, job, folder, resume, progress)
     if other is not None:

@@ -75,6 +75,14 @@ class EmbeddingCache:
         return self._bytes + wanted <= self.most_bytes
 
 
+class NoCache(EmbeddingCache):
+    """Keeps nothing: for weights in training, whose embeddings nobody asks for twice."""
+
+    def embed(self, image_rgb: U8, *, name: str, path: Path | None) -> Embedding:
+        """The embedding of a photo."""
+        return self.predictor.embed(image_rgb, name=name, path=path)
+
+
 def _read(place: Path) -> F32 | None:
     try:
         with place.open("rb") as handle:

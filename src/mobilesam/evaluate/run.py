@@ -14,7 +14,7 @@ from ..embedding import Embedding
 from ..errors import InputError, MobileSAMError
 from ..predictor import Predictor
 from . import journal as journals
-from .cache import EmbeddingCache
+from .cache import EmbeddingCache, NoCache
 from .datasets import Dataset, Instance, Photo, check_size
 from .journal import Journal
 from .protocols import Case, Protocol, Row
@@ -36,6 +36,8 @@ class Job:
     """Only so many objects a photo, drawn at random."""
     about: dict[str, Any] = field(default_factory=dict)
     """What else the figures depend on, for the header: files of boxes."""
+    cached: bool = True
+    """Keep embeddings on disk."""
 
     def __post_init__(self) -> None:
         for name in ("limit", "max_objects"):
@@ -81,7 +83,7 @@ def measure(
     Raises InputError as `journal.start`, and the first photo's error where not one photo could be measured.
     """
     journal = journals.start(output, job.header(predictor), resume=resume)
-    cache = EmbeddingCache(predictor)
+    cache = (EmbeddingCache if job.cached else NoCache)(predictor)
     photos = job.photos()
     failed: list[str] = []
     first: MobileSAMError | None = None

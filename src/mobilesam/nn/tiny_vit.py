@@ -222,9 +222,13 @@ class TinyVit(nn.Module):
         self.head = nn.Linear(dims[3], config.classes)
         self.neck = neck(dims[3], config.out_dim)
 
-    def forward(self, x_bchw: Tensor) -> Tensor:
+    def trunk(self, x_bchw: Tensor) -> Tensor:
+        """All before the neck: (B, dims[3], H/16, W/16)."""
         x_bchw = self.patch_embed(x_bchw)
         for layer in self.layers:
             x_bchw = layer(x_bchw)
-        out: Tensor = self.neck(x_bchw)
+        return x_bchw
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        out: Tensor = self.neck(self.trunk(x_bchw))
         return out

@@ -155,9 +155,13 @@ class Vit(nn.Module):
         )
         self.neck = neck(config.dim, config.out_dim)
 
-    def forward(self, x_bchw: Tensor) -> Tensor:
-        x_bhwc = self.patch_embed(x_bchw) + self.pos_embed
+    def trunk(self, x_bchw: Tensor) -> Tensor:
+        """All before the neck: (B, dim, S/16, S/16)."""
+        x_bhwc: Tensor = self.patch_embed(x_bchw) + self.pos_embed
         for block in self.blocks:
             x_bhwc = block(x_bhwc)
-        out: Tensor = self.neck(x_bhwc.permute(0, 3, 1, 2))
+        return x_bhwc.permute(0, 3, 1, 2)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        out: Tensor = self.neck(self.trunk(x_bchw))
         return out

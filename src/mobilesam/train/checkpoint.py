@@ -20,6 +20,7 @@ from ..files import atomic_path
 from ..nn.config import STUDENTS, TinyVitConfig
 from ..nn.sam import Sam
 from ..nn.tiny_vit import TinyVit
+from .lora import merged
 
 
 def save_model(
@@ -28,13 +29,12 @@ def save_model(
     about: Mapping[str, str] | None = None,
     *,
     names: Sequence[str] | None = None,
-    class_head: Mapping[str, Tensor] | None = None,
 ) -> Path:
     """Write a model for `SAM(path)` on every runtime, atomically; returns the path.
 
-    Weights are float32 under upstream's keys. `about` says how it was made; `names` and `class_head` are a class
-    head's (`train.classes`). A student of other widths or another input size than the catalog's models carries its
-    graphs; they are made once a process, in a few seconds, and need the export extra.
+    Weights are float32 under upstream's keys, low-rank additions summed into them. `about` says how it was made;
+    `names` are the classes of `sam.class_head` (`train.classes`). A student of other widths or another input size than
+    the catalog's models carries its graphs; they are made once a process, in a few seconds, and need the export extra.
     Raises InputError for another suffix or a model that the graphs can't run, OutputError, MissingDependencyError.
     """
     target = Path(path)
@@ -42,13 +42,12 @@ def save_model(
         raise InputError(
             f"A model is saved as .safetensors, got {target.name!r}; choose a name like 'student.safetensors'."
         )
-    tensors = {key: value.detach().cpu().float().contiguous() for key, value in sam.state_dict().items()}
+    tensors = {key: value.detach().cpu().float().contiguous() for key, value in merged(sam).items()}
     config = carried_config(sam)
     _check(tensors, config, target)
     size = sam.prompt_encoder.img_size
     graphs = {} if config is None else _graphs(config, size)
     tensors |= {GRAPH + part: torch.from_numpy(np.frombuffer(data, np.uint8).copy()) for part, data in graphs.items()}
-    tensors |= {CLASSES + key: value.detach().cpu().float().contiguous() for key, value in (class_head or {}).items()}
     described = Description(
         img_size=size,
         config=config,
@@ -72,7 +71,7 @@ def carried_config(sam: Sam) -> TinyVitConfig | None:
 
 def _check(tensors: Mapping[str, Tensor], config: TinyVitConfig | None, path: Path) -> None:
     """Before anything is written: a file that can't be read again would be found out too late."""
-    shapes = {key: tuple(value.shape) for key, value in tensors.items()}
+    shapes = {key: tuple(value.shape) for key, value in tensors.items() if not key.startswith(CLASSES)}
     if config is None:
         recognise(shapes, path)
     else:

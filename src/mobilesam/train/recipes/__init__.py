@@ -1,0 +1,1 @@
+"""Recipes: TOML files that `train.config.load` finds by name."""
