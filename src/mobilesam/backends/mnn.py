@@ -43,6 +43,9 @@ class _Part:
             with self._lock:
                 given = [expr.const(array, list(array.shape), expr.NCHW) for array in inputs]
                 made = self._module.forward(given)
-                return [np.array(expr.convert(value, expr.NCHW).read(), np.float32) for value in made]
+                found = [np.array(expr.convert(value, expr.NCHW).read(), np.float32) for value in made]
         except (SystemError, RuntimeError, ValueError) as error:
             raise BackendError(f"MNN failed in the {self._part}: {error}") from error
+        if len(found) != len(OUTPUTS[self._part]):  # of a wrong shape MNN says so on standard output, and gives nothing
+            raise BackendError(f"MNN failed in the {self._part}: no output for inputs of {[a.shape for a in inputs]}.")
+        return found
