@@ -9,13 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from conftest import COFFEE, load_sam, read_golden
 from exported_formats import chosen
 from mobilesam import SAM, BackendError
 from mobilesam.backends.exported import READERS
 from mobilesam.export import export
+from mobilesam.export.bundle import write_format
+from mobilesam.export.formats import FORMATS
 from mobilesam.masks import iou, rle_decode
+from mobilesam.nn.sam import with_encoder
+from mobilesam.nn.tiny_vit import TinyVit, TinyVitConfig
 from references import predict
 
 pytestmark = pytest.mark.exports
@@ -126,3 +131,25 @@ def test_files_that_are_none_of_its_own_are_refused(name: str, tmp_path: Path) -
             (tmp_path / f"{part}.{suffix}").write_bytes(b"nothing that a runtime knows" * 10)
     with pytest.raises(BackendError, match="can't load"):
         import_module(READERS[name].module).open_parts(tmp_path, None, 2)
+
+
+@pytest.mark.parametrize("name", FP32)
+def test_a_model_of_another_size_and_number_of_points(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    narrow = TinyVitConfig(dims=(16, 32, 32, 64), depths=(1, 1, 1, 1), heads=(1, 2, 2, 4))
+    small = with_encoder(TinyVit(narrow, 128), 128).requires_grad_(False)
+    source = {"name": "narrow", "id": "narrow-0", "architecture": "mobile_sam", "sha256": "0" * 64, "licence": "none"}
+    write_format(small, tmp_path / "small", FORMATS[name], "fp32", source, points=3)
+    backend = SAM(tmp_path / "small").predictor.backend
+    features = np.random.default_rng(0).normal(size=(1, 256, 8, 8)).astype(np.float32)
+    mask = np.random.default_rng(1).normal(size=(2, 1, 32, 32)).astype(np.float32)
+    coords = np.array([[(20, 30), (90, 100), (64, 64)], [(5, 5), (60, 70), (8, 90)]], np.float32)
+    labels = np.array([[2, 3, 0], [1, 1, -1]], np.float32)
+    for count, given in ((3, None), (1, mask), (0, mask)):
+        arrays = (features, coords[:, :count], labels[:, :count], given)
+        logits, iou_b4 = backend.decode(*arrays)
+        expected = small.decode(*(None if a is None else torch.from_numpy(a) for a in arrays))
+        np.testing.assert_allclose(logits, expected[0].numpy(), atol=1e-2)
+        np.testing.assert_allclose(iou_b4, expected[1].numpy(), atol=1e-3)
+    with pytest.raises(BackendError, match="--points 4"):
+        backend.decode(features, np.zeros((1, 4, 2), np.float32), np.ones((1, 4), np.float32))

@@ -31,11 +31,11 @@ class _Part:
         # "high" is single precision: on ARM the default is half, and clicks would be rounded up to half a pixel.
         config = {"backend": "CPU", "precision": "high", "numThread": threads or os.cpu_count() or 1}
         self._runtime = MNN.nn.create_runtime_manager((config,))
-        self._module = MNN.nn.load_module_from_file(
-            str(path), list(INPUTS[part]), list(OUTPUTS[part]), runtime_manager=self._runtime
-        )
-        if self._module is None:
-            raise BackendError(f"MNN can't load {path}.")
+        names = list(INPUTS[part]), list(OUTPUTS[part])
+        try:
+            self._module = MNN.nn.load_module_from_file(str(path), *names, runtime_manager=self._runtime)
+        except (SystemError, RuntimeError) as error:  # MNN raises the former, and says more on standard output
+            raise BackendError(f"MNN can't load {path}: {error}") from error
 
     def __call__(self, inputs: Sequence[F32]) -> list[F32]:
         expr = MNN.expr
@@ -43,6 +43,9 @@ class _Part:
             with self._lock:
                 given = [expr.const(array, list(array.shape), expr.NCHW) for array in inputs]
                 made = self._module.forward(given)
-                return [np.array(expr.convert(value, expr.NCHW).read(), np.float32) for value in made]
-        except (RuntimeError, ValueError) as error:
+                found = [np.array(expr.convert(value, expr.NCHW).read(), np.float32) for value in made]
+        except (SystemError, RuntimeError, ValueError) as error:
             raise BackendError(f"MNN failed in the {self._part}: {error}") from error
+        if len(found) != len(OUTPUTS[self._part]):  # of a wrong shape MNN says so on standard output, and gives nothing
+            raise BackendError(f"MNN failed in the {self._part}: no output for inputs of {[a.shape for a in inputs]}.")
+        return found
