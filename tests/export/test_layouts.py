@@ -1,4 +1,4 @@
-"""The files that other programs read. A small model of random weights by default; the bundled one in scripts/exports."""
+"""The files that other programs read. A small model of random weights; the bundled one in scripts/exports."""
 
 from __future__ import annotations
 
