@@ -119,9 +119,7 @@ def test_saving_leaves_the_model_in_training(tmp_path: Path) -> None:
 def test_a_description_of_other_widths(student_file: Path, tmp_path: Path, runtime: str) -> None:
     config = {"dims": [16, 32, 64, 64], "depths": [1, 1, 2, 1], "heads": [1, 2, 2, 4], "windows": [7, 7, 14, 7]}
     path = rewritten(student_file, tmp_path / "s.safetensors", facts={"config": config})
-    with pytest.raises(
-        CheckpointError, match=r"isn't the student .* of another shape: image_encoder\.layers\.1\.downsample"
-    ):
+    with pytest.raises(CheckpointError, match=r"isn't the student .* of another shape: image_encoder\.layers\.1\."):
         SAM(path, runtime=runtime)
 
 

@@ -185,18 +185,15 @@ def test_classes_come_back_from_the_file(student_file: Path, tmp_path: Path) -> 
     )
     result = finetune(data, tmp_path / "run", config, model=student_file, device="cpu")
     squares = {"bboxes": [[8, 10, 40, 42], [56, 10, 88, 42]]}
-    found = [
-        SAM(result.model, runtime=runtime, precision="fp32").predict(data / "images/0.png", **squares)[0]
-        for runtime in ("pytorch", "onnx")
-    ]
+    models = [SAM(result.model, runtime=runtime, precision="fp32") for runtime in ("pytorch", "onnx")]
+    embedding = models[1].embed(data / "images/0.png")
+    # Of the true squares, whatever masks so few steps give.
+    exact = np.full((2, 32, 32), -1.0, np.float32)
+    exact[0, 4:13, 3:13], exact[1, 4:13, 19:29] = 1, 1
+    assert models[1].predictor.head.classify(embedding.features_bchw, exact)[0].tolist() == [0, 1]
+    found = [model.predict(data / "images/0.png", **squares)[0] for model in models]
     for results in found:
         assert results.names == ("red", "blue")
-        # Of the true squares, whatever masks 25 steps give.
-        exact = np.full((2, 32, 32), -1.0, np.float32)
-        exact[0, 4:13, 3:13], exact[1, 4:13, 19:29] = 1, 1
-        head = SAM(result.model, runtime="onnx").predictor.head
-        features = SAM(result.model, runtime="onnx").embed(data / "images/0.png").features_bchw
-        assert head.classify(features, exact)[0].tolist() == [0, 1]
         assert results[1].classes.tolist() == [results.classes[1]]
         assert results.to_dicts()[0]["class"] == results.names[results.classes[0]]
         np.testing.assert_allclose(results.class_scores, found[0].class_scores, atol=1e-4)
