@@ -223,6 +223,8 @@ def test_the_best_weights_are_kept_and_patience_ends_a_run(tmp_path: Path, monke
     ]
     assert values(tmp_path / "r", "set box iou") == {step: repr(score) for step, score in scores.items()}
     assert result.model.read_text() != (tmp_path / "r/last.safetensors").read_text()
+    again, ended = run(tmp_path / "r", config, resume=True)
+    assert (ended.steps, ended.score, again.seen) == (8, 0.7, [])
 
 
 def test_a_folder_that_cant_be_written(tmp_path: Path) -> None:

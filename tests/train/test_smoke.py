@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 
 from conftest import COFFEE, GOLDEN, load_sam
 from embedded import make_embeddings, make_photos
@@ -49,17 +50,36 @@ def make_crops(folder: Path) -> Path:
     return folder
 
 
-def agreement(teacher: SAM, student: SAM, photos: Path) -> float:
-    """Mean IoU of both models' masks for the boxes of what the teacher sees at five points of each photo."""
-    ious = []
+Asked = list[tuple[Path, np.ndarray, np.ndarray]]
+
+
+def asked_of(teacher: SAM, photos: Path) -> Asked:
+    """Photos, boxes of what the teacher sees at five points of each, and its masks for these boxes."""
+    found = []
     for path in sorted(photos.iterdir()):
         embedding = teacher.embed(path)
         height, width = embedding.image_hw
         points = [[width * x, height * y] for x, y in ((0.5, 0.5), (0.3, 0.3), (0.7, 0.3), (0.3, 0.7), (0.7, 0.7))]
         boxes = teacher.predict(embedding, points=points, multimask="best")[0].boxes
-        theirs = teacher.predict(embedding, bboxes=boxes)[0].masks
-        mine = student.predict(path, bboxes=boxes)[0].masks
-        ious += [iou(a, b) for a, b in zip(theirs, mine, strict=True)]
+        found.append((path, boxes, teacher.predict(embedding, bboxes=boxes)[0].masks))
+    return found
+
+
+def agreement(model: Path, asked: Asked) -> float:
+    """Mean IoU of a model's masks and the teacher's."""
+    sam = SAM(model, precision="fp32")
+    answers = [(sam.predict(path, bboxes=boxes)[0].masks, masks) for path, boxes, masks in asked]
+    return float(np.mean([iou(a, b) for mine, theirs in answers for a, b in zip(mine, theirs, strict=True)]))
+
+
+def filled(asked: Asked) -> float:
+    """The same for whoever answers with the box itself."""
+    ious = []
+    for _, boxes, masks in asked:
+        for (x1, y1, x2, y2), mask in zip(boxes.astype(int), masks, strict=True):
+            whole = np.zeros_like(mask)
+            whole[y1:y2, x1:x2] = True
+            ious.append(iou(whole, mask))
     return float(np.mean(ious))
 
 
@@ -75,16 +95,15 @@ def test_a_narrow_student_learns_the_bundled_model(tmp_path: Path) -> None:
     variance = float(np.mean([stored.read(key).var(axis=(1, 2)).mean() for key in index.keys]))
     untrained, _ = build(config.student, teacher_of("mobilesam")[1], config.loop.seed)
     save_model(tmp_path / "untrained.safetensors", untrained)
-    teacher = load_sam("openvino")
-    before, after = (
-        agreement(teacher, SAM(path, precision="fp32"), photos)
-        for path in (tmp_path / "untrained.safetensors", result.model)
-    )
+    asked = asked_of(load_sam("openvino"), photos)
+    before, after = (agreement(path, asked) for path in (tmp_path / "untrained.safetensors", result.model))
+    box = filled(asked)
     sys.stdout.write(f"\nloss {losses[0]:.5f} -> {losses[-1]:.5f} (the embeddings' variance is {variance:.5f})\n")
-    sys.stdout.write(f"agreement with the teacher's masks, mIoU {before:.3f} -> {after:.3f}\n")
+    sys.stdout.write(f"mIoU with the teacher's masks {before:.3f} -> {after:.3f} (the box itself has {box:.3f})\n")
     assert losses[-1] < 0.4 * losses[0]
-    assert losses[-1] < variance  # better than the mean embedding
+    assert losses[-1] < 0.75 * variance  # an embedding that is the same everywhere has 1
     assert after > before + 0.1
+    assert after > box + 0.05
 
 
 TRAIN = """
@@ -122,6 +141,12 @@ def lines(out: Path) -> dict[tuple[str, str], str]:
     return {(line["step"], line["name"]): line["value"] for line in log.read(out)}
 
 
+def contents(path: Path) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Tensors to the last bit, and what the header says; its order is the library's."""
+    with safe_open(path, framework="np") as file:
+        return {key: file.get_tensor(key).tobytes() for key in file.keys()}, file.metadata()  # noqa: SIM118
+
+
 def test_a_killed_run_goes_on_to_the_last_bit(tmp_path: Path, made: tuple[Path, Path]) -> None:
     assert trained(tmp_path / "whole", made) == 0
     assert trained(tmp_path / "killed", made, dies_at=6) == -signal.SIGKILL
@@ -129,16 +154,21 @@ def test_a_killed_run_goes_on_to_the_last_bit(tmp_path: Path, made: tuple[Path, 
     assert trained(tmp_path / "killed", made) == 0
     assert lines(tmp_path / "killed") == lines(tmp_path / "whole")
     for name in ("state.safetensors", "last.safetensors"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert contents(tmp_path / "killed" / name) == contents(tmp_path / "whole" / name)
 
 
 def test_two_processes_give_the_losses_of_one(tmp_path: Path, made: tuple[Path, Path]) -> None:
-    """Statistics of BatchNorm are kept: there is no SyncBatchNorm on CPUs."""
-    frozen = "student.batch_norm=frozen"
-    assert trained(tmp_path / "one", made, frozen) == 0
-    assert trained(tmp_path / "two", made, frozen, processes=2) == 0
+    """Statistics of BatchNorm are kept: there is no SyncBatchNorm on CPUs.
+
+    The rate is small: Adam's first steps are as long for a gradient of rounding errors as for any other.
+    """
+    changes = ("student.batch_norm=frozen", "optimiser.lr=1e-4")
+    assert trained(tmp_path / "one", made, *changes) == 0
+    assert trained(tmp_path / "two", made, *changes, processes=2) == 0
     one, two = lines(tmp_path / "one"), lines(tmp_path / "two")
     assert one.keys() == two.keys()
-    assert len([name for _, name in one if name == "loss"]) == 12
-    for place, value in one.items():
-        assert float(two[place]) == pytest.approx(float(value), abs=1e-4, rel=1e-4), place
+    losses = {place: float(value) for place, value in one.items() if place[1] not in ("gradient", "lr", "epoch")}
+    assert {name for _, name in losses} == {"loss", "mse", "focal", "dice", "iou"}
+    assert len(losses) == 12 * 5
+    assert {place: float(two[place]) for place in losses} == pytest.approx(losses, abs=1e-4, rel=1e-4)
+    assert losses["12", "loss"] != losses["1", "loss"]

@@ -20,7 +20,7 @@ from .. import plot
 from ..backends.checkpoint import Checkpoint
 from ..catalog import locate
 from ..catalog.models import DEFAULT
-from ..errors import InputError
+from ..errors import ImageError, InputError, SourceNotFoundError
 from ..geometry import MASK_STRIDE, Letterbox
 from ..image import MEAN, STD, to_tensor
 from ..nn.sam import Sam
@@ -166,7 +166,10 @@ class Distillation:
         size = self.embeddings.index.img_size
         found = []
         for index in range(min(3, len(self))):
-            example = self.load(index, np.random.default_rng(index))
+            try:
+                example = self.load(index, np.random.default_rng(index))
+            except (ImageError, SourceNotFoundError):  # left out here as in the steps
+                continue
             teacher = example.teacher_chw[None].to(self.device)
             valid = low_resolution(Letterbox(example.letterbox.image_hw, size)).to(self.device)
             true = self._objects(teacher, valid, example.rng)[:3]

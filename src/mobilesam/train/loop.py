@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -115,8 +115,9 @@ def train(
     losses: dict[str, float] = {}
     try:
         for batch in run.batches():
-            losses = run.step(batch)
-            if progress:
+            with _memory_hint(config):
+                losses = run.step(batch)
+            if progress and world.is_first:
                 progress(run.done.step, config.loop.steps, f"loss {losses['loss']:.4g}")
             if run.looked_after(losses):
                 break
@@ -171,8 +172,9 @@ class _Run:
         loop = self.config.loop
         mine = self.part * loop.accumulate
         first = self.world.rank * mine
-        positions = (step * loop.batch + first + i for step in range(self.done.step, loop.steps) for i in range(mine))
-        examples = ahead(partial(self._example), positions, loop.workers, most=2 * mine + loop.workers)
+        steps = range(0) if self.is_out_of_patience else range(self.done.step, loop.steps)
+        positions = (step * loop.batch + first + i for step in steps for i in range(mine))
+        examples = ahead(self._example, positions, loop.workers, most=2 * mine + loop.workers)
         while batch := list(islice(examples, mine)):
             yield batch
 
@@ -198,8 +200,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]
         self.optimizer.zero_grad(set_to_none=True)
-        with _memory_hint(self.config):
-            sums = [self._backward(batch[i : i + self.part]) for i in range(0, len(batch), self.part)]
+        sums = [self._backward(batch[i : i + self.part]) for i in range(0, len(batch), self.part)]
         losses = {name: torch.stack([part[name] for part in sums]).mean() for name in sums[0]}
         self.world.average([*losses.values(), *self._gradients()])
         values = {name: float(value) for name, value in losses.items()}
@@ -226,10 +227,12 @@ class _Run:
 
     def _check(self, values: dict[str, float], batch: Batch) -> None:
         if bad := [name for name, value in values.items() if not math.isfinite(value)]:
+            kept = self.folder / state.FILE
+            last = f"{kept} is good" if kept.exists() else "No state was saved yet"
             raise TrainingError(
                 f"{bad[0]} is {values[bad[0]]} at step {self.done.step + 1}, on the photos "
-                f"{', '.join(key for key, _ in batch)}. The weights of the last state in {self.folder} are good; "
-                "look at these photos, or go on in another folder with a smaller optimiser.lr."
+                f"{', '.join(key for key, _ in batch)}. {last}; "
+                "look at these photos, or begin anew in another folder with a smaller optimiser.lr."
             )
 
     def looked_after(self, losses: dict[str, float]) -> bool:
@@ -244,11 +247,15 @@ class _Run:
                 self.log.pictures(step, self.task.pictures())
         if self.config.validation.data and (step % self.config.validation.every == 0 or is_last):
             self._validate()
-        patience = self.config.validation.patience
-        stops = bool(patience) and self.done.worse >= patience
-        if step % loop.save_every == 0 or is_last or stops:
+        if step % loop.save_every == 0 or is_last or self.is_out_of_patience:
             self._save()
-        return stops
+        return self.is_out_of_patience
+
+    @property
+    def is_out_of_patience(self) -> bool:
+        """True where validation hasn't improved for long enough."""
+        patience = self.config.validation.patience
+        return bool(patience) and self.done.worse >= patience
 
     def _validate(self) -> None:
         score = 0.0

@@ -59,7 +59,7 @@ class World:
         """The first process's value."""
         if self.size == 1:
             return value
-        tensor = torch.tensor([value], dtype=torch.float64 if self.device.type != "mps" else None, device=self.device)
+        tensor = torch.tensor([value], dtype=torch.float64, device=self.device)
         dist.broadcast(tensor, 0)
         return float(tensor)
 
