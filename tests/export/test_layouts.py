@@ -245,13 +245,17 @@ def test_the_bundled_model(bundled: Path) -> None:
 
 def test_the_command_passes_its_arguments_on(run_cli, monkeypatch, tmp_path: Path) -> None:
     asked = []
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('{"lowest_mask_iou_against_model": 0.99876}')
 
     def export(*arguments: object, **options: object) -> list[Path]:
         asked.append((arguments, options))
-        return [Path(__file__)]
+        return [manifest]
 
     monkeypatch.setattr("mobilesam.export.layouts.export_layout", export)
     code, out, _ = run_cli("export", "my.pt", "--layout", "osam", "-o", tmp_path)
     assert (code, asked) == (0, [(("my.pt", tmp_path), {"layout": "osam"})])
-    assert out == f"wrote {__file__}  0.0 MB\n"
+    assert out == f"wrote {manifest}  0.0 MB\nlowest mask IoU to the model on the test photo: 0.9988\n"
     assert run_cli("export", "--layout", "meta")[0] == 2  # without -o
+    assert run_cli("export", "--format", "anylabeling", "-o", tmp_path)[0] == 0
+    assert asked[-1] == (("mobilesam", tmp_path), {"layout": "anylabeling"})
