@@ -212,7 +212,7 @@ def test_a_student_as_onnx_files(student_file: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_student_in_metas_layout(student_file: Path, tmp_path: Path) -> None:
     """Its masks are compared with the model's before anything is written; a random model's are near zero."""
-    SAM(student_file, runtime="onnx").export(tmp_path)
+    SAM(student_file, runtime="onnx").export(tmp_path, layout="meta")
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["model"]["architecture"] == "tiny_vit_128"
     assert manifest["files"]["student.encoder.onnx"]["input"]["image"]["shape"] == [1, 3, SIZE, SIZE]
