@@ -119,9 +119,7 @@ def test_saving_leaves_the_model_in_training(tmp_path: Path) -> None:
 def test_a_description_of_other_widths(student_file: Path, tmp_path: Path, runtime: str) -> None:
     config = {"dims": [16, 32, 64, 64], "depths": [1, 1, 2, 1], "heads": [1, 2, 2, 4], "windows": [7, 7, 14, 7]}
     path = rewritten(student_file, tmp_path / "s.safetensors", facts={"config": config})
-    with pytest.raises(
-        CheckpointError, match=r"isn't the student .* of another shape: image_encoder\.layers\.1\.downsample"
-    ):
+    with pytest.raises(CheckpointError, match=r"isn't the student .* of another shape: image_encoder\.layers\.1\."):
         SAM(path, runtime=runtime)
 
 
@@ -214,7 +212,7 @@ def test_a_student_as_onnx_files(student_file: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_student_in_metas_layout(student_file: Path, tmp_path: Path) -> None:
     """Its masks are compared with the model's before anything is written; a random model's are near zero."""
-    SAM(student_file, runtime="onnx").export(tmp_path)
+    SAM(student_file, runtime="onnx").export(tmp_path, layout="meta")
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["model"]["architecture"] == "tiny_vit_128"
     assert manifest["files"]["student.encoder.onnx"]["input"]["image"]["shape"] == [1, 3, SIZE, SIZE]

@@ -33,7 +33,7 @@ from .classes import add_head, under_masks
 from .config import Config
 from .distillation import low_resolution
 from .features import Features
-from .labelled import Labelled, labelled
+from .labelled import Labelled, Source, labelled
 from .loop import Progress, Result, Say, train
 from .sampling import PADDING, corrected, first_prompts
 from .student import UNUSED, teacher_of
@@ -227,7 +227,7 @@ def split(sam: Sam, parts: Sequence[str]) -> tuple[Map | None, Map]:
 
 
 def finetune(
-    data: str | Path | Sequence[str | Path],
+    data: Source | Sequence[Source],
     output: str | Path,
     config: Config,
     *,

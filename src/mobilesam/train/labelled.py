@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -120,8 +121,11 @@ class Labelled:
         return cells(instance.mask), cells(instance.ignore)
 
 
+Source: TypeAlias = str | Path | Dataset
+
+
 def labelled(
-    data: str | Path | Sequence[str | Path],
+    data: Source | Sequence[Source],
     size: int,
     *,
     layout: str | None = None,
@@ -129,5 +133,6 @@ def labelled(
     classes: bool = False,
 ) -> Labelled:
     """The photos of data sets for a model of input size `size`. Raises as `evaluate.datasets.load`."""
-    roots = [data] if isinstance(data, (str, Path)) else list(data)
-    return Labelled([load_dataset(root, layout, values) for root in roots], size, classes=classes)
+    sources = [data] if isinstance(data, (str, Path, Dataset)) else list(data)
+    sets = [one if isinstance(one, Dataset) else load_dataset(one, layout, values) for one in sources]
+    return Labelled(sets, size, classes=classes)

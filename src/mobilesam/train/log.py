@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class Log:
 
         self.folder = folder
         self.skipped: dict[str, str] = {}
+        self._lock = threading.Lock()
         kept = [line for line in read(folder) if int(line["step"]) <= step] if step else []
         lines = ["step,name,value", *(f"{line['step']},{line['name']},{line['value']}" for line in kept)]
         write_text(folder / CSV, "\n".join(lines) + "\n")
@@ -56,9 +58,10 @@ class Log:
 
     def skip(self, key: str, why: str) -> None:
         """Note a photo that couldn't be read."""
-        if key not in self.skipped:
-            self.skipped[key] = why
-            write_text(self.folder / SKIPPED, json.dumps(self.skipped, indent=1))
+        with self._lock:  # threads that read photos call this
+            if key not in self.skipped:
+                self.skipped[key] = why
+                write_text(self.folder / SKIPPED, json.dumps(self.skipped, indent=1))
 
     def close(self) -> None:
         """Flush TensorBoard's events."""
