@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from conftest import COFFEE, load_sam
 from mobilesam.export.contract import ABSENT, CONTRACT, sizes
-from mobilesam.export.networks import Networks
+from mobilesam.export.networks import Networks, rescale
+from mobilesam.geometry import Letterbox
+from mobilesam.image import to_rgb, to_tensor
+from mobilesam.nn.layers import LayerNorm2d
 from mobilesam.nn.sam import Sam, with_encoder
 from mobilesam.nn.tiny_vit import ConvBn, TinyVit, TinyVitConfig
 
@@ -68,3 +72,35 @@ def test_example_inputs_are_the_contracts(sam: Sam) -> None:
         outputs = network(*inputs)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         assert [list(tensor.shape) for tensor in outputs] == [t.shape(axes) for t in CONTRACT[part].outputs]
+
+
+def test_rescaling_changes_nothing_that_comes_out() -> None:
+    torch.manual_seed(0)
+    conv, norm = torch.nn.Conv2d(3, 8, 3), LayerNorm2d(8)
+    image = torch.randn(1, 3, 9, 9) * 1e-3  # so small that the norm's eps counts
+    before, inside = norm(conv(image)), conv(image)
+    rescale(conv, norm, 64)
+    assert torch.equal(conv(image), 64 * inside)
+    assert torch.equal(norm(conv(image)), before)
+
+
+def test_half_precision_holds_what_a_norm_squares() -> None:
+    """Core ML, GPUs and ARM compute in it: squares may not reach 65504, nor variances what is taken for zero."""
+    networks = Networks.of(load_sam("pytorch").predictor.backend.sam)
+    seen: list[tuple[float, float]] = []
+
+    def look(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...], __: torch.Tensor) -> None:
+        squares = (inputs[0] - inputs[0].mean(1, keepdim=True)).square()
+        seen.append((float(squares.max()), float(squares.mean(1).min())))
+
+    for part in (networks.encoder, networks.decoder):
+        for module in part.modules():
+            if isinstance(module, LayerNorm2d):
+                module.register_forward_hook(look)
+    photo = to_rgb(COFFEE)
+    image = torch.from_numpy(to_tensor(photo, Letterbox(photo.shape[:2])))
+    with torch.inference_mode():
+        networks.decoder(networks.encoder(image), *networks.decoder_inputs()[1:])
+    assert len(seen) == 5
+    assert max(largest for largest, _ in seen) < 65504 / 16
+    assert min(smallest for _, smallest in seen) > 6e-5

@@ -53,5 +53,9 @@ def test_the_descriptions_are_the_contract(made) -> None:
         assert {"linear", "softmax", "layer_norm"} <= kinds
         assert ("constexpr_affine_dequantize" in kinds) == (precision == "int8")
         assert len(block.operations) < 2000
+        half, single = ct.proto.MIL_pb2.FLOAT16, ct.proto.MIL_pb2.FLOAT32
+        types = {op.type: op.outputs[0].type.tensorType.dataType for op in block.operations}
+        assert types["linear"] == (single if precision == "fp32" else half)
+        assert part == "encoder" or types["sin"] == single  # clicks aren't rounded
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert BYTES[precision][0] < size < BYTES[precision][1]

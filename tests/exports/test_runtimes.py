@@ -28,14 +28,14 @@ pytestmark = pytest.mark.exports
 LEAST = {
     ("litert", "fp32"): 0.99,
     ("litert", "fp16"): 0.97,
-    ("litert", "int8"): 0.97,
+    ("litert", "int8"): 0.96,
     ("ncnn", "fp32"): 0.99,
     ("ncnn", "fp16"): 0.97,
     ("mnn", "fp32"): 0.99,
     ("mnn", "fp16"): 0.97,
     ("mnn", "int8"): 0.95,
     ("executorch", "fp32"): 0.99,
-    ("executorch", "int8"): 0.97,
+    ("executorch", "int8"): 0.93,
 }
 """Mean mask IoU with upstream's own outputs; for int8 a little less than what was measured."""
 PHOTOS = ("astronaut", "coffee_portrait", "rocket")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from ..nn.layers import LayerNorm2d
 from ..nn.mask_decoder import MaskDecoder
 from ..nn.prompt_encoder import PromptEncoder
 from ..nn.sam import Sam
@@ -33,6 +34,8 @@ class Encoder(nn.Module):
         for unused in ("norm_head", "head"):  # TinyViT's ImageNet head
             if hasattr(self.image_encoder, unused):
                 delattr(self.image_encoder, unused)
+        neck: Any = self.image_encoder.neck
+        rescale(neck[2], neck[3], 1 / 16)  # its squares reach 55,000, and half precision ends at 65,504
 
     def forward(self, image: Tensor) -> Tensor:
         out: Tensor = self.image_encoder(image)
@@ -50,6 +53,8 @@ class Decoder(nn.Module):
         self.prompt_encoder = copy.deepcopy(sam.prompt_encoder)
         self.prompt_encoder.__class__ = PlainPrompts
         self.mask_decoder = plain(copy.deepcopy(sam.mask_decoder))
+        down: Any = self.prompt_encoder.mask_downscaling
+        rescale(down[3], down[4], 64)  # its variance is 2e-5, and half precision may take less than 6e-5 for zero
 
     def forward(
         self, features: Tensor, coords: Tensor, labels: Tensor, mask: Tensor, has_mask: Tensor
@@ -139,6 +144,16 @@ def plain(decoder: MaskDecoder) -> MaskDecoder:
             module.__class__ = Attention
     decoder.__class__ = PlainMasks
     return decoder
+
+
+def rescale(conv: nn.Conv2d, norm: LayerNorm2d, factor: float) -> None:
+    """The same result with other values in between, for runtimes that compute in half precision; in place.
+
+    A LayerNorm takes out the scale of what it gets. With powers of two not even the rounding changes.
+    """
+    for parameter in conv.parameters():
+        parameter.detach().mul_(factor)
+    norm.eps *= factor**2
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:

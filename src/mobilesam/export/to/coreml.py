@@ -25,13 +25,17 @@ def convert(networks: Networks, folder: Path, *, precision: str) -> None:
         for part, inputs in (("encoder", networks.encoder_inputs()), ("decoder", networks.decoder_inputs())):
             # From an exported program: the way over TorchScript fails with NumPy 2.4 and coremltools 9.0.
             program = torch.export.export(getattr(networks, part), inputs).run_decompositions({})
-            model = _program(program, part, inputs, half=precision != "fp32")
+            points = None if precision == "fp32" else networks.points
+            model = _program(program, part, inputs, half_but_for=points)
             if precision == "int8":
                 model = _compressed(model)
             model.save(str(folder / f"{part}.mlpackage"))
 
 
-def _program(program: torch.export.ExportedProgram, part: str, inputs: tuple[torch.Tensor, ...], *, half: bool) -> Any:
+def _program(
+    program: torch.export.ExportedProgram, part: str, inputs: tuple[torch.Tensor, ...], *, half_but_for: int | None
+) -> Any:
+    """The ML program; in half precision but for the positions of so many points, in single precision with None."""
     import coremltools as ct
     import numpy as np
 
@@ -44,7 +48,7 @@ def _program(program: torch.export.ExportedProgram, part: str, inputs: tuple[tor
         outputs=[ct.TensorType(name=spec.name, dtype=np.float32) for spec in CONTRACT[part].outputs],
         convert_to="mlprogram",
         minimum_deployment_target=ct.target.iOS16,
-        compute_precision=ct.precision.FLOAT16 if half else ct.precision.FLOAT32,
+        compute_precision=_arithmetic(half_but_for),
         skip_model_load=True,
     )
     for spec in CONTRACT[part].inputs:
@@ -52,6 +56,22 @@ def _program(program: torch.export.ExportedProgram, part: str, inputs: tuple[tor
     for spec in CONTRACT[part].outputs:
         model.output_description[spec.name] = spec.meaning
     return model
+
+
+def _arithmetic(points: int | None) -> Any:
+    """Half precision, but for what comes of coordinates: a click would be rounded to half a pixel of 1024."""
+    import coremltools as ct
+
+    if points is None:
+        return ct.precision.FLOAT32
+
+    def in_half(operation: Any) -> bool:
+        shapes = [tuple(output.shape) for output in operation.outputs]
+        return not all(
+            len(s) == 3 and s[1] == points and s[2] <= 128 for s in shapes
+        )  # (1, N, 2) to the sines' (1, N, 128)
+
+    return ct.transform.FP16ComputePrecision(op_selector=in_half)
 
 
 def _compressed(model: Any) -> Any:
