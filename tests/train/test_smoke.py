@@ -115,6 +115,7 @@ def progress(step, steps, word):
     if step == int(dies_at):
         os.kill(os.getpid(), signal.SIGKILL)
 changes = ["student.dims=[16, 32, 32, 64]", "student.img_size=128", "distill.masks=1.0", "prompts.objects=2"]
+changes += ["student.freeze=0", "student.batch_norm=live"]
 changes += ["loop.steps=12", "loop.batch=4", "loop.save_every=4", "loop.log_every=1"]
 config = load("smoke", [*changes, *sys.argv[5:]])
 distill(photos, out, config, embeddings=embeddings, device="cpu", resume=True, progress=progress)
