@@ -58,6 +58,12 @@ def test_the_table_of_interfaces_is_what_its_script_makes() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_tables_of_exports_are_what_their_script_makes() -> None:
+    command = [sys.executable, ROOT / "scripts/export_table.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_ci_takes_its_command_from_here() -> None:
     assert "pip install -e '.[test]' -c constraints.txt && pytest" in README
     assert "README.md" in (ROOT / ".ci/run").read_text()

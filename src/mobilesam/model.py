@@ -96,10 +96,11 @@ class SAM:
         """Write the model as files for a runtime or a program; returns their paths, the manifest last.
 
         `format` is one of those of docs/export.md, which also says what they need; `precision` "fp32", "fp16", "int8"
-        or "int8-weights", as the format has them; `points` how many tokens a decoder of fixed shape takes; `photos` a
-        folder to measure ranges on for 8 bits. `layout` is "meta" (Meta's six-input decoder), "anylabeling" or
-        "osam", for programs that read ONNX in a way of their own: see docs/clients.md. The files are run on a photo
-        and compared with the model before they are in their place. `SAM(folder)` runs them (but not a layout).
+        or "int8-weights", as the format has them, or several with commas, which are compared in a report; `points` how
+        many tokens a decoder of fixed shape takes; `photos` a folder to measure ranges on for 8 bits. `layout` is
+        "meta" (Meta's six-input decoder), "anylabeling" or "osam", for programs that read ONNX in a way of their own:
+        see docs/clients.md. The files are run on a photo and compared with the model before they are in their place.
+        `SAM(folder)` runs them (but not a layout).
 
         Raises InputError (what doesn't exist or go together, a SAM without a weights file), ExportError, OutputError,
         MissingDependencyError.

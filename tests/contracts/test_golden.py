@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
-from conftest import GOLDEN_NAMES, Golden, load_sam, read_golden
-from mobilesam import SAM, Embedding, Results
+from conftest import GOLDEN_NAMES, load_sam, read_golden
+from mobilesam import SAM
 from mobilesam.masks import iou, rle_decode
+from references import predict
 from tolerances import BF16_MEAN_MASK_IOU, HALF_STORED
-
-
-def keywords(golden: Golden, entry: dict[str, Any]) -> dict[str, Any]:
-    """A reference entry as arguments of `SAM.predict`."""
-    given: dict[str, Any] = {"multimask": entry["multimask_output"]}
-    if "points" in entry:
-        given |= {"points": [entry["points"]], "labels": [entry["labels"]]}
-    if "box" in entry:
-        given["bboxes"] = entry["box"]
-    return given
-
-
-def predict(sam: SAM, embedding: Embedding, golden: Golden, key: str) -> Results:
-    entry = golden.facts["prompts"][key]
-    given = keywords(golden, entry)
-    if "mask_input" in entry:  # the best of the three masks of an earlier entry, fed back
-        earlier = predict(sam, embedding, golden, entry["mask_input"].split()[0])
-        given["masks"] = earlier.low_res[earlier.iou.argmax()]
-    return sam.predict(embedding, **given)[0]
 
 
 @pytest.mark.parametrize("name", GOLDEN_NAMES)

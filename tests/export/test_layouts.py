@@ -1,4 +1,4 @@
-"""The files that other programs read. A small model of random weights, and the bundled one once."""
+"""The files that other programs read. A small model of random weights; the bundled one in scripts/exports."""
 
 from __future__ import annotations
 
@@ -95,6 +95,7 @@ def over_photo(low: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
     return F.interpolate(square[..., :rows, :columns], hw, mode="bilinear", align_corners=False).numpy()
 
 
+@pytest.mark.exports
 @pytest.mark.parametrize("hw", [(150, 225), (225, 150), (300, 300), (33, 1000), (1200, 1800)])
 def test_masks_come_at_the_size_of_any_photo(full_sam: Sam, four: ort.InferenceSession, hw: tuple[int, int]) -> None:
     given = prompt([1, 0, -1], hw)
@@ -105,12 +106,14 @@ def test_masks_come_at_the_size_of_any_photo(full_sam: Sam, four: ort.InferenceS
     np.testing.assert_allclose(masks, over_photo(logits, hw), atol=ATOL)
 
 
+@pytest.mark.exports
 @pytest.mark.parametrize("labels", [[1, -1], [2, 3], [2, 3, -1], [1, 0, 1, 0, -1]])
 def test_points_and_corners_of_any_number(full_sam: Sam, four: ort.InferenceSession, labels: list[int]) -> None:
     given = prompt(labels, (100, 150), seed=len(labels))
     np.testing.assert_allclose(four.run(None, given)[2], of_the_model(full_sam, given)[0], atol=ATOL)
 
 
+@pytest.mark.exports
 @pytest.mark.parametrize(("value", "with_mask"), [(1, True), (0, False), (-1, False)])
 def test_an_earlier_mask_counts_only_above_zero(full_sam, four, value, with_mask) -> None:
     given = {**prompt([1, -1], (100, 150)), "has_mask_input": np.array([value], np.float32)}
@@ -157,6 +160,7 @@ def test_the_pixel_encoder_normalises_and_pads(sam: Sam, folder: Path, hw: tuple
     np.testing.assert_allclose(features, expected, atol=1e-4)
 
 
+@pytest.mark.exports
 def test_osams_encoder_has_its_name_and_fixed_numbers(sam: Sam) -> None:
     encoder = session(encoder_model(sam, LAYOUTS["osam"]))
     assert [(i.name, i.shape) for i in encoder.get_inputs()] == [("x", [1, 3, SIZE, SIZE])]
@@ -234,6 +238,7 @@ def test_the_command_offers_every_layout() -> None:
     assert [choice.value for choice in LayoutChoice] == list(LAYOUTS)
 
 
+@pytest.mark.exports
 def test_the_bundled_model(bundled: Path) -> None:
     names = ["manifest.json", "mobilesam.decoder.onnx", "mobilesam.encoder.onnx"]
     assert sorted(p.name for p in bundled.iterdir()) == names
@@ -245,13 +250,17 @@ def test_the_bundled_model(bundled: Path) -> None:
 
 def test_the_command_passes_its_arguments_on(run_cli, monkeypatch, tmp_path: Path) -> None:
     asked = []
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('{"lowest_mask_iou_against_model": 0.99876}')
 
     def export(*arguments: object, **options: object) -> list[Path]:
         asked.append((arguments, options))
-        return [Path(__file__)]
+        return [manifest]
 
     monkeypatch.setattr("mobilesam.export.layouts.export_layout", export)
     code, out, _ = run_cli("export", "my.pt", "--layout", "osam", "-o", tmp_path)
     assert (code, asked) == (0, [(("my.pt", tmp_path), {"layout": "osam"})])
-    assert out == f"wrote {__file__}  0.0 MB\n"
+    assert out == f"wrote {manifest}  0.0 MB\nlowest mask IoU to the model on the test photo: 0.9988\n"
     assert run_cli("export", "--layout", "meta")[0] == 2  # without -o
+    assert run_cli("export", "--format", "anylabeling", "-o", tmp_path)[0] == 0
+    assert asked[-1] == (("mobilesam", tmp_path), {"layout": "anylabeling"})

@@ -40,6 +40,7 @@ class Reader:
 
 READERS: dict[str, Reader] = {
     "onnx": Reader("onnx", "onnxruntime", "onnx"),
+    "web": Reader("onnx", "onnxruntime", "onnx"),  # the pair of the page
     "openvino": Reader("openvino", "openvino", None),
     "torchscript": Reader("pytorch", "torch", "torch"),
     "torch-export": Reader("pytorch", "torch", "torch"),

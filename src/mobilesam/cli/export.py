@@ -15,6 +15,10 @@ Examples:
 
     mobilesam export my.safetensors --format openvino --precision fp16 -o openvino/
 
+    mobilesam export --format openvino --precision fp32,fp16,int8 --photos photos/ -o openvino/
+
+    mobilesam export --format web -o page/
+
     mobilesam export --layout anylabeling -o anylabeling/
 """
 
@@ -41,7 +45,9 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into.", show_default=False)],
     model: Annotated[str, typer.Argument(help="Name of a model or a weights file.")] = "mobilesam",
     format: Annotated[str, typer.Option("--format", "-f", help="For which runtime; --list names them.")] = "onnx",  # noqa: A002  # the option's name
-    precision: Annotated[str, typer.Option(help="fp32, fp16, int8 or int8-weights, as the format has it.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32, fp16, int8 or int8-weights, as the format has it; several (a,b,c) are compared.")
+    ] = "fp32",
     points: Annotated[
         int | None,
         typer.Option(help="Tokens of a decoder of fixed shape: a box is two, clicks one more than they are."),
@@ -63,7 +69,7 @@ def run(
     written = export(model, output, format=format, layout=chosen, precision=precision, points=points, photos=photos)
     for path in written:
         typer.echo(f"wrote {path}  {path.stat().st_size / 1e6:.1f} MB")
-    typer.echo(_verdict(written[-1]))
+    typer.echo(written[-1].read_text(encoding="utf-8") if written[-1].suffix == ".md" else _verdict(written[-1]))
 
 
 def _verdict(manifest: Path) -> str:

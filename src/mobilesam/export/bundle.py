@@ -16,7 +16,7 @@ from ..backends.exported import READERS, load_folder
 from ..backends.manifest import KIND, NAME, Manifest, digest
 from ..catalog.models import DEFAULT
 from ..errors import ExportError, InputError, MissingDependencyError, MobileSAMError
-from ..files import atomic_folder
+from ..files import PICTURES, atomic_folder
 from ..geometry import Letterbox
 from ..image import MEAN, STD, to_rgb, to_tensor
 from ..nn.sam import Sam
@@ -28,7 +28,6 @@ from .source import load_source
 
 MOST_PHOTOS = 32
 """More to measure ranges on change nothing, and cost a second each."""
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def export_format(
@@ -156,11 +155,16 @@ def _is_export(folder: Path) -> bool:
     return True
 
 
-def _tensors(folder: Path, size: int) -> Iterator[F32]:
-    """The photos of a folder as the encoder takes them."""
+def pictures(folder: Path) -> list[Path]:
+    """The photos of a folder. Raises InputError where there are none."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES) if folder.is_dir() else []
     if not paths:
         raise InputError(f"No photos in {folder}; give a folder of some {MOST_PHOTOS}.")
-    for path in paths:
+    return paths
+
+
+def _tensors(folder: Path, size: int) -> Iterator[F32]:
+    """The photos of a folder as the encoder takes them."""
+    for path in pictures(folder):
         photo = to_rgb(path)
         yield np.asarray(to_tensor(photo, Letterbox((photo.shape[0], photo.shape[1]), size)))

@@ -63,8 +63,39 @@ FORMATS: dict[str, Format] = {
             ("fp32", "fp16", "int8", "int8-weights"),
             needs_photos=("int8",),
         ),
+        Format(
+            "web",
+            "a static page that segments in the browser, onnxruntime-web inside; needs npm once",
+            ("onnx", "onnxscript", "onnxruntime"),
+            "export",
+        ),
         Format("torchscript", "LibTorch in C++", ("torch",), "torch", ("fp32",)),
         Format("torch-export", "PyTorch 2 (AOTInductor, ExecuTorch, compilers)", ("torch",), "torch", ("fp32",)),
+        Format(
+            "litert",
+            "Android, iOS, small boards (TensorFlow Lite)",
+            ("litert_torch", "ai_edge_quantizer", "ai_edge_litert"),
+            "export-litert",
+            is_fixed=True,
+        ),
+        Format("ncnn", "phones and small boards", ("pnnx", "ncnn"), "export-ncnn", ("fp32", "fp16"), is_fixed=True),
+        Format("mnn", "phones", ("MNN", "onnx", "onnxscript"), "export-mnn", is_fixed=True),
+        Format(
+            "executorch",
+            "phones, PyTorch's own runtime",
+            ("executorch", "torchao"),
+            "export-executorch",
+            ("fp32", "int8"),
+            is_fixed=True,
+        ),
+        Format("coreml", "iPhones, iPads and Macs", ("coremltools",), "export-coreml", is_fixed=True),
+        Format(
+            "tensorrt",
+            "NVIDIA GPUs, on the machine that has one",
+            ("tensorrt", "onnx", "onnxscript"),
+            "export-tensorrt",
+            ("fp32", "fp16"),
+        ),
     )
 }
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from ..nn.mask_decoder import MaskDecoder
+from ..nn.prompt_encoder import PromptEncoder
 from ..nn.sam import Sam
 from ..nn.tiny_vit import ConvBn
 from ..nn.transformer import Attention
 from ..types import F32
-from .contract import ABSENT
+from .contract import ABSENT, PADDING
 
 FAR = -1e4
 """Added to the scores of what isn't there: within half precision, and nothing after the softmax."""
@@ -47,6 +48,7 @@ class Decoder(nn.Module):
     def __init__(self, sam: Sam) -> None:
         super().__init__()
         self.prompt_encoder = copy.deepcopy(sam.prompt_encoder)
+        self.prompt_encoder.__class__ = PlainPrompts
         self.mask_decoder = plain(copy.deepcopy(sam.mask_decoder))
 
     def forward(
@@ -55,9 +57,23 @@ class Decoder(nn.Module):
         encoder = self.prompt_encoder
         dense = has_mask * encoder.dense(mask) + (1 - has_mask) * encoder.no_mask()
         positions = encoder.pe_layer.grid(features.shape[-2], features.shape[-1])
-        absent = (labels == ABSENT).to(labels.dtype) * FAR
+        absent = equal(labels, ABSENT) * FAR
         logits, iou = self.mask_decoder(features + dense, positions, encoder.sparse(coords, labels), absent)
         return logits, iou
+
+
+class PlainPrompts(PromptEncoder):
+    """The prompt encoder without comparisons, which ncnn doesn't have."""
+
+    def sparse(self, coords_bn2: Tensor, labels_bn: Tensor) -> Tensor:
+        """As the base class."""
+        positions = self.pe_layer((coords_bn2 + 0.5) / self.img_size)
+        labels = labels_bn.unsqueeze(-1)
+        padding = equal(labels, PADDING)
+        tokens: Tensor = positions * (1 - padding) + self.not_a_point_embed.weight * padding
+        for label, embedding in enumerate(self.point_embeddings.parameters()):
+            tokens = tokens + embedding * equal(labels, label)
+        return tokens
 
 
 class PlainMasks(MaskDecoder):
@@ -109,6 +125,11 @@ class Networks:
             torch.zeros(prompts, 1, low, low),
             torch.zeros(1),
         )
+
+
+def equal(labels: Tensor, value: int) -> Tensor:
+    """1 where a label, which is a whole number, is `value`, else 0: by arithmetic alone."""
+    return torch.relu(1 - (labels - value).abs())
 
 
 def plain(decoder: MaskDecoder) -> MaskDecoder:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -56,28 +57,41 @@ class Parity:
         return {name: round(value, 6) for name, value in asdict(self).items()}
 
 
-def measure(backend: Backend, sam: Sam) -> Parity:
-    """`GRID` x `GRID` prompts on the photo: clicks, pairs of clicks, boxes, and clicks with an earlier mask.
+def measure(backend: Backend, sam: Sam, photos: Sequence[Path] = (PHOTO,)) -> Parity:
+    """`GRID` x `GRID` prompts on each photo: clicks, pairs of clicks, boxes, and clicks with an earlier mask.
 
     Of each prompt's four masks that counts for which the model itself predicts the highest IoU.
     """
-    photo = to_rgb(PHOTO)
-    letterbox = Letterbox((photo.shape[0], photo.shape[1]), sam.prompt_encoder.img_size)
-    tensor = to_tensor(photo, letterbox)
-    with torch.inference_mode():
-        reference = sam.encode(torch.from_numpy(tensor)).numpy()
-    features = backend.encode(tensor)
-    error = float(np.linalg.norm(features - reference) / np.linalg.norm(reference))
-    agreement = [_agreement(backend, sam, features, reference, prompt) for prompt in prompts(letterbox)]
-    click = next(prompts(letterbox))
+    errors, agreement = [], []
+    for path in photos:
+        letterbox, tensor = _read(path, sam.prompt_encoder.img_size)
+        with torch.inference_mode():
+            reference = sam.encode(torch.from_numpy(tensor)).numpy()
+        features = backend.encode(tensor)
+        errors.append(float(np.linalg.norm(features - reference) / np.linalg.norm(reference)))
+        agreement += [_agreement(backend, sam, features, reference, prompt) for prompt in prompts(letterbox)]
+    image, click = example(sam.prompt_encoder.img_size)
+    features = backend.encode(image)
     return Parity(
         prompts=len(agreement),
-        embedding_error=error,
+        embedding_error=float(np.mean(errors)),
         mean_iou=float(np.mean(agreement)),
         min_iou=min(agreement),
-        encode_ms=_milliseconds(lambda: backend.encode(tensor)),
+        encode_ms=_milliseconds(lambda: backend.encode(image)),
         decode_ms=_milliseconds(lambda: backend.decode(features, *click)),
     )
+
+
+def example(img_size: int) -> tuple[F32, Prompt]:
+    """The test photo as the encoder takes it, and a click on it."""
+    letterbox, tensor = _read(PHOTO, img_size)
+    return tensor, next(prompts(letterbox))
+
+
+def _read(path: Path, img_size: int) -> tuple[Letterbox, F32]:
+    photo = to_rgb(path)
+    letterbox = Letterbox((photo.shape[0], photo.shape[1]), img_size)
+    return letterbox, to_tensor(photo, letterbox)
 
 
 def prompts(letterbox: Letterbox) -> Iterator[Prompt]:
