@@ -34,6 +34,7 @@ class Line:
 
     def __init__(self) -> None:
         self.sam: Any = nn.Linear(3, 1)
+        self.sam.register_buffer("count", torch.zeros((), dtype=torch.int64))  # as BatchNorm counts its batches
         with torch.no_grad():
             self.sam.weight.zero_()
             self.sam.bias.zero_()
@@ -57,6 +58,7 @@ class Line:
 
     def loss(self, examples: Sequence[tuple[int, float, torch.Tensor]]) -> dict[str, torch.Tensor]:
         self.seen += [(index, draw) for index, draw, _ in examples]
+        self.sam.count += 1
         x = torch.stack([x for _, _, x in examples])
         loss = (self.sam(x)[:, 0] - x @ torch.tensor([1.0, 2.0, 3.0])).pow(2).mean()
         return {"loss": loss, "half": loss / 2}
@@ -67,7 +69,7 @@ class Line:
 
     def save(self, path: Path, about: dict[str, str]) -> None:
         self.saved.append((path.name, about))
-        path.write_text(json.dumps(self.sam.weight.tolist()))
+        path.write_text(json.dumps([self.sam.weight.tolist(), int(self.sam.count)]))
 
 
 def run(out: Path, config: Config = SHORT, task: Line | None = None, **more: Any) -> tuple[Line, Result]:
@@ -142,7 +144,7 @@ def test_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="trained on other photos"):
         run(tmp_path / "r", task=other, resume=True)
     wider = Line()
-    wider.sam = nn.Linear(3, 2)
+    wider.sam.weight = nn.Parameter(torch.zeros(2, 3))
     with pytest.raises(InputError, match="another network"):
         run(tmp_path / "r", task=wider, resume=True)
     (tmp_path / "r/state.safetensors").write_bytes(b"nonsense")

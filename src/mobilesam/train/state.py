@@ -26,7 +26,7 @@ HEADER = "training"
 
 def write(path: Path, model: torch.nn.Module, optimizer: Optimizer, average: Average, about: Mapping[str, Any]) -> None:
     """Write everything that changes in training, atomically. Raises OutputError."""
-    parts = {"model": changing(model), "average": average.state, "optimiser": _flat(optimizer)}
+    parts = {"model": _of(model), "average": average.state, "optimiser": _flat(optimizer)}
     tensors = {
         f"{part}/{name}": value.detach().cpu().contiguous().clone()
         for part, values in parts.items()
@@ -43,7 +43,7 @@ def read(path: Path, model: torch.nn.Module, optimizer: Optimizer, average: Aver
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # the file is no mapping
     except Exception as error:  # safetensors raises its own class, which is not exported
         raise InputError(f"{path} is no state of a training run ({error}). Begin anew in another folder.") from error
-    for part, target in (("model", changing(model)), ("average", average.state)):
+    for part, target in (("model", _of(model)), ("average", average.state)):
         mine = {name.removeprefix(f"{part}/"): value for name, value in found.items() if name.startswith(f"{part}/")}
         if mine.keys() != target.keys() or any(mine[name].shape != target[name].shape for name in mine):
             raise InputError(f"{path} is the state of another network. Begin anew in another folder.")
@@ -52,6 +52,12 @@ def read(path: Path, model: torch.nn.Module, optimizer: Optimizer, average: Aver
                 value.copy_(mine[name])
     _restore(optimizer, {name: value for name, value in found.items() if name.startswith("optimiser/")})
     return about
+
+
+def _of(model: torch.nn.Module) -> dict[str, Tensor]:
+    """What changes, and BatchNorm's counters: nothing reads them, but a model's file has them."""
+    stored = model.state_dict().keys()
+    return changing(model) | {name: buffer for name, buffer in model.named_buffers() if name in stored}
 
 
 def _flat(optimizer: Optimizer) -> dict[str, Tensor]:
