@@ -6,6 +6,7 @@ import functools
 import http.server
 import io
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -51,7 +52,7 @@ def address(folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(address: str):
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     assert BROWSER, "chromium is missing: apt-get install chromium"
     with sync_playwright() as playwright:
@@ -63,7 +64,7 @@ def page(address: str):
         opened.on("request", lambda request: requests.append(request.url))
         opened.on("pageerror", lambda error: errors.append(str(error)))
         opened.goto(address)
-        opened.wait_for_function("document.getElementById('status').textContent.startsWith('Ready')", timeout=180_000)
+        expect(opened.locator("#status")).to_have_text(re.compile("^Ready"), timeout=180_000)
         yield opened
         assert errors == []
         assert [url for url in requests if not url.startswith((address, "data:", "blob:"))] == []
@@ -93,47 +94,43 @@ def _cut_out(page) -> np.ndarray:
     return np.asarray(picture)[..., 3] > 0
 
 
-def _answered(page, before: str) -> str:
-    page.wait_for_function(
-        "before => { const now = document.getElementById('status').textContent;"
-        " return now !== before && now.startsWith('Predicted') }",
-        arg=before,
-        timeout=120_000,
-    )
-    return page.locator("#status").text_content()
+def _answered(page, number: int) -> None:
+    """Wait until the page has shown the mask of its prompt of this number."""
+    from playwright.sync_api import expect
+
+    expect(page.locator("#overlay")).to_have_attribute("data-answered", str(number), timeout=120_000)
+    expect(page.locator("#status")).to_have_text(re.compile("^Predicted quality"))
 
 
-def test_a_click_in_the_browser_gives_pythons_mask(page, tmp_path: Path) -> None:
-    before = page.locator("#status").text_content()
+def test_a_click_in_the_browser_gives_pythons_mask(page) -> None:
+    from playwright.sync_api import expect
+
     _click(page, 300, 200)
-    said = _answered(page, before)
+    _answered(page, 1)
     found = _cut_out(page)
     expected = _expected(points=[300, 200])
     assert found.shape == expected.shape
     assert iou(found, expected) >= LEAST
-    page.screenshot(path=tmp_path / "page.png")
-
     page.keyboard.down("Shift")
     _click(page, 60, 40)
     page.keyboard.up("Shift")
-    said = _answered(page, said)
+    _answered(page, 2)
     assert iou(_cut_out(page), _expected(points=[[[300, 200], [60, 40]]], labels=[[1, 0]])) >= LEAST
     page.click("#undo")
-    _answered(page, said)
+    _answered(page, 3)
     assert iou(_cut_out(page), expected) >= LEAST
     page.click("#clear")
-    page.wait_for_function("document.getElementById('save').disabled")
+    expect(page.locator("#save")).to_be_disabled()
 
 
 def test_a_box_dragged_in_the_browser_gives_pythons_mask(page) -> None:
-    before = page.locator("#status").text_content()
     bounds = page.locator("#overlay").bounding_box()
     scale = bounds["width"] / page.evaluate("document.getElementById('overlay').width")
     page.mouse.move(bounds["x"] + 170 * scale, bounds["y"] + 15 * scale)
     page.mouse.down()
     page.mouse.move(bounds["x"] + 425 * scale, bounds["y"] + 310 * scale, steps=4)
     page.mouse.up()
-    _answered(page, before)
+    _answered(page, 1)
     assert iou(_cut_out(page), _expected(bboxes=[170, 15, 425, 310])) >= LEAST
 
 

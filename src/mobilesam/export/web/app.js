@@ -44,6 +44,7 @@ async function ask() {
   if (number !== asked) return; // a later prompt is on its way
   last = found;
   draw();
+  overlay.dataset.answered = number; // for whoever drives the page by program
   say(found ? `Predicted quality ${found.iou.toFixed(2)} (${seconds(begin)}).` : "Click on an object.");
 }
 

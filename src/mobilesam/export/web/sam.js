@@ -40,10 +40,10 @@ export class Sam {
     const side = box.size / 4;
     const coords = tokens.flatMap(([x, y, label]) => (label === PADDING ? [0, 0] : [x * box.scaleX, y * box.scaleY]));
     const { logits, iou } = await this.decoder.run({
-      features,
+      features: this.tensor(features.data.slice(), features.dims), // a worker takes what it is given away
       coords: this.tensor(Float32Array.from(coords), [1, tokens.length, 2]),
       labels: this.tensor(Float32Array.from(tokens, (token) => token[2]), [1, tokens.length]),
-      mask: this.tensor(earlier ?? new Float32Array(side * side), [1, 1, side, side]),
+      mask: this.tensor(earlier?.slice() ?? new Float32Array(side * side), [1, 1, side, side]),
       has_mask: this.tensor(Float32Array.of(earlier ? 1 : 0), [1]),
     });
     const four = [0, 1, 2, 3].map((i) => logits.data.subarray(i * side * side, (i + 1) * side * side));
