@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,12 @@ def test_the_file_says_what_it_is(student_file: Path, run_cli) -> None:
 def test_the_same_model_gives_the_same_bytes(student_file: Path, tmp_path: Path) -> None:
     again = save_model(tmp_path / "again.safetensors", make_student(), {"made by": "a test"})
     assert again.read_bytes() == student_file.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such permissions")
+def test_others_may_read_the_file_as_any_new_one(student_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "new").touch()
+    assert student_file.stat().st_mode == (tmp_path / "new").stat().st_mode
 
 
 def test_a_model_of_the_catalog_needs_no_graphs(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from .._optional import require
@@ -56,7 +56,8 @@ def save_model(
         about=dict(about or {}),
     )
     with atomic_path(target) as part:
-        save_file(tensors, part, described.to_metadata())
+        # Not safetensors' save_file, which leaves a file that its owner alone can read.
+        part.write_bytes(save(tensors, described.to_metadata()))
     return target
 
 
