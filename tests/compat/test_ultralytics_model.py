@@ -147,8 +147,8 @@ def test_info_counts_what_the_checkpoint_holds(capsys: pytest.CaptureFixture[str
         SAM(mobilesam.SAM.from_backend(FakeBackend())).info()
 
 
-def test_training_comes_later_and_says_so() -> None:
-    with pytest.raises(NotSupportedError, match=r"train\(\) isn't in this version; ") as error:
+def test_training_says_who_does_it() -> None:
+    with pytest.raises(NotSupportedError, match=r"Use mobilesam\.SAM\(\)\.train\(photos, folder\)") as error:
         SAM(mobilesam.SAM.from_backend(FakeBackend())).train(data="coco8.yaml")
     assert isinstance(error.value, NotImplementedError)
 
@@ -165,12 +165,24 @@ def test_val_is_the_native_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_export_says_where_its_files_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """The files themselves are tested in tests/export: here, where they go and which formats there are."""
     asked = []
-    monkeypatch.setattr(mobilesam.SAM, "export", lambda self, folder, layout: asked.append((str(folder), layout)))
+    monkeypatch.setattr(mobilesam.SAM, "export", lambda self, folder, **given: asked.append((str(folder), given)))
     assert SAM().export() == "mobilesam_onnx"
     assert SAM().export(format="onnx", folder="files", layout="osam") == "files"
-    assert asked == [("mobilesam_onnx", "meta"), ("files", "osam")]
-    with pytest.raises(NotSupportedError, match="writes format='onnx' in this version, got 'coreml'"):
-        SAM().export(format="coreml")
+    assert SAM().export(format="tflite", half=True) == "mobilesam_tflite"
+    assert asked == [
+        ("mobilesam_onnx", {"layout": "meta"}),
+        ("files", {"layout": "osam"}),
+        ("mobilesam_tflite", {"format": "litert", "precision": "fp16", "layout": None}),
+    ]
+    with pytest.raises(NotSupportedError, match="export.. writes onnx, openvino, .* got format='paddle'"):
+        SAM().export(format="paddle")
+
+
+def test_ultralytics_formats_are_ours() -> None:
+    from mobilesam.compat.ultralytics import model
+    from mobilesam.export.formats import FORMATS
+
+    assert set(model.FORMATS.values()) <= set(FORMATS)
 
 
 def test_the_package_has_what_its_users_import() -> None:

@@ -17,7 +17,7 @@ NAMES: dict[str, str] = {
     "SAM.task_map": _MODEL + "test_the_examples_of_ultralytics_page",
     "SAM.predictor": _MODEL + "test_the_examples_of_ultralytics_page",
     "SAM.overrides": _PREDICT + "test_overrides_serve_every_call",
-    "SAM.train": _MODEL + "test_training_comes_later_and_says_so",
+    "SAM.train": _MODEL + "test_training_says_who_does_it",
     "SAM.val": _MODEL + "test_val_is_the_native_one",
     "SAM.export": _MODEL + "test_export_says_where_its_files_are",
     "predict(source=)": _PREDICT + "test_every_source_has_its_colours_right",

@@ -28,6 +28,21 @@ class ModelInfo(NamedTuple):
     """0.0: not counted."""
 
 
+FORMATS = {
+    "onnx": "onnx",
+    "openvino": "openvino",
+    "torchscript": "torchscript",
+    "coreml": "coreml",
+    "engine": "tensorrt",
+    "tflite": "litert",
+    "litert": "litert",
+    "ncnn": "ncnn",
+    "mnn": "mnn",
+    "executorch": "executorch",
+}
+"""Ultralytics' names of formats -> ours."""
+
+
 class SAM:
     """Ultralytics' SAM: `SAM("mobile_sam.pt")(source, points=, labels=, bboxes=, masks=)` -> list of Results.
 
@@ -109,8 +124,11 @@ class SAM:
         return info
 
     def train(self, *_: Any, **__: Any) -> Any:
-        """Raises NotSupportedError."""
-        raise NotSupportedError("train() isn't in this version; train with PyTorch and pass the file to SAM(path).")
+        """Raises NotSupportedError: the native interface trains."""
+        raise NotSupportedError(
+            "Ultralytics' arguments of train() say nothing of masks. Use mobilesam.SAM().train(photos, folder), see "
+            "docs/training-finetune.md, and pass the file that it makes to SAM(path)."
+        )
 
     def val(self, data: Any = None, **arguments: Any) -> Any:
         """The Report of `mobilesam.SAM.val`, with its arguments. Raises InputError without `data`, and as that does."""
@@ -118,15 +136,30 @@ class SAM:
             raise InputError("val needs data=: photos with true masks, in a layout of docs/evaluation.md.")
         return self._weights.on(self.overrides.get("device")).val(data, **arguments)
 
-    def export(self, format: str = "onnx", *, folder: str | Path | None = None, layout: str = "meta") -> str:  # noqa: A002  # Ultralytics' name
-        """Write the model as `mobilesam.SAM.export` does, into `folder` or <name>_onnx; returns the folder.
+    def export(
+        self,
+        format: str = "onnx",  # noqa: A002  # Ultralytics' name
+        *,
+        folder: str | Path | None = None,
+        layout: str | None = None,
+        half: bool = False,
+        int8: bool = False,
+    ) -> str:
+        """Write the model as `mobilesam.SAM.export` does, into `folder` or <name>_<format>; returns the folder.
 
-        Raises NotSupportedError for another format than "onnx".
+        `format` is a name of Ultralytics' ("engine" is TensorRT, "tflite" LiteRT); `half` and `int8` are the precisions
+        "fp16" and "int8". ONNX has Meta's layout unless another is asked for.
+        Raises NotSupportedError for a format that there isn't.
         """
-        if format != "onnx":
-            raise NotSupportedError(f"export() writes format='onnx' in this version, got {format!r}.")
+        name = FORMATS.get(format)
+        if name is None:
+            raise NotSupportedError(f"export() writes {', '.join(FORMATS)}, got format={format!r}.")
         sam = self._weights.on(self.overrides.get("device"))
         stem = sam.checkpoint.path.stem if sam.checkpoint else ""
-        target = Path(folder or f"{stem}_onnx")
-        sam.export(target, layout=layout)
+        target = Path(folder or f"{stem}_{format}")
+        precision = "int8" if int8 else "fp16" if half else "fp32"
+        if name == "onnx" and precision == "fp32":
+            sam.export(target, layout=layout or "meta")
+        else:
+            sam.export(target, format=name, precision=precision, layout=layout)
         return str(target)
