@@ -116,7 +116,7 @@ def test_one_png_a_mask_in_a_folder_that_appears_whole(scene: Scene, tmp_path: P
 def test_a_folder_with_other_things_is_left_alone(scene: Scene, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/thesis.tex").write_text("years of work")
-    with pytest.raises(OutputError, match="isn't a folder of masks"):
+    with pytest.raises(OutputError, match="holds something else"):
         scene.save(tmp_path / "thesis", "masks")
     assert (tmp_path / "thesis/thesis.tex").read_text() == "years of work"
 
