@@ -100,6 +100,10 @@ class Prompts:
     iou: float = 1.0
     """Weight of the squared error of the predicted IoU; SAM's."""
 
+    def weigh(self, parts: Mapping[str, Any]) -> Any:
+        """The mask losses "focal", "dice" and "iou" as one."""
+        return self.focal * parts["focal"] + self.dice * parts["dice"] + self.iou * parts["iou"]
+
 
 @dataclass(frozen=True)
 class Optimiser:

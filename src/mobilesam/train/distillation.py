@@ -103,9 +103,7 @@ class Distillation:
         if weights.masks:
             found = [self._mask_losses(s[None], t[None], e) for s, t, e in zip(student, teacher, examples, strict=True)]
             parts |= {name: torch.stack([one[name] for one in found]).mean() for name in found[0]}
-            prompts = self.config.prompts
-            masks = prompts.focal * parts["focal"] + prompts.dice * parts["dice"] + prompts.iou * parts["iou"]
-            total = total + weights.masks * masks
+            total = total + weights.masks * self.config.prompts.weigh(parts)
         return {"loss": total, **parts}
 
     def _embedding_error(self, student: Tensor, teacher: Tensor, examples: Sequence[Example]) -> Tensor:

@@ -110,8 +110,7 @@ class Finetuning:
         features = self._rest(given)
         found = [self._photo(f[None], example) for f, example in zip(features, examples, strict=True)]
         parts = {name: torch.stack([one[name] for one in found]).mean() for name in found[0]}
-        weights = self.config.prompts
-        total = weights.focal * parts["focal"] + weights.dice * parts["dice"] + weights.iou * parts["iou"]
+        total = self.config.prompts.weigh(parts)
         if self.head is not None:
             total = total + self.config.finetune.classes * parts["class"]
         return {"loss": total, **parts}
