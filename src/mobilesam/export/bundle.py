@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from importlib import metadata
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +46,19 @@ def export_format(
     Raises InputError (format, precision, points, photos), MissingDependencyError with the pip line, ExportError where
     the files give other masks than the model or the converter fails, OutputError where they can't be written.
     """
-    chosen = formats.find(format, precision)
+    chosen = check_options(format, precision, points, photos)
+    sam, source = load_source(model)
+    return write_format(sam, Path(folder), chosen, precision, source, points=points, photos=photos)
+
+
+def check_options(name: str, precision: str, points: int, photos: str | Path | None) -> formats.Format:
+    """The format, where the options go with it. Raises InputError."""
+    chosen = formats.find(name, precision)
     if not 1 <= points <= 64:
         raise InputError(f"points must be from 1 to 64, got {points}.")
     if precision in chosen.needs_photos and photos is None:
-        raise InputError(f"{precision} for {format} measures ranges on photos: give a folder of some 30 with --photos.")
-    sam, source = load_source(model)
-    return write_format(sam, Path(folder), chosen, precision, source, points=points, photos=photos)
+        raise InputError(f"{precision} for {name} measures ranges on photos: give a folder of some 30 with --photos.")
+    return chosen
 
 
 def write_format(
@@ -69,7 +73,8 @@ def write_format(
 ) -> list[Path]:
     """As `export_format`, for a model in memory."""
     size = sam.prompt_encoder.img_size
-    tensors = list(islice(_tensors(Path(photos), size), MOST_PHOTOS)) if photos is not None else []
+    paths = pictures(Path(photos)) if photos is not None else []
+    tensors = [_tensor(path, size) for path in paths[:MOST_PHOTOS]] if precision in chosen.needs_photos else []
     networks = Networks.of(sam, points, tensors)
     with atomic_folder(folder, replaces=_is_export) as part:
         try:
@@ -94,7 +99,7 @@ def _verified(folder: Path, chosen: formats.Format, precision: str, sam: Sam) ->
         backend = load_folder(folder)
     except MissingDependencyError as error:
         return {"verified": False, "why": f"not verified here: {error}"}
-    measured = parity.measure(backend, sam)
+    measured = parity.measure(backend, parity.cases(sam))
     measured.check(precision)
     return {"verified": True, **measured.as_dict()}
 
@@ -163,8 +168,7 @@ def pictures(folder: Path) -> list[Path]:
     return paths
 
 
-def _tensors(folder: Path, size: int) -> Iterator[F32]:
-    """The photos of a folder as the encoder takes them."""
-    for path in pictures(folder):
-        photo = to_rgb(path)
-        yield np.asarray(to_tensor(photo, Letterbox((photo.shape[0], photo.shape[1]), size)))
+def _tensor(path: Path, size: int) -> F32:
+    """A photo as the encoder takes it."""
+    photo = to_rgb(path)
+    return np.asarray(to_tensor(photo, Letterbox((photo.shape[0], photo.shape[1]), size)))

@@ -6,7 +6,6 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from .. import __version__
@@ -14,7 +13,7 @@ from ..backends.base import Backend
 from ..backends.exported import READERS, load_folder
 from ..errors import InputError
 from ..files import write_text
-from . import bundle, formats, parity
+from . import bundle, parity
 from .networks import POINTS
 from .source import load_source
 from .verify import PHOTO
@@ -53,25 +52,22 @@ def compare(
     Masks are compared with the model's over 64 prompts on the test photo and on up to eight of `photos`; times are
     medians of interleaved rounds. Raises as `export_format`, InputError for a format that doesn't run here.
     """
-    for precision in precisions:
-        formats.find(format, precision)
+    chosen = {precision: bundle.check_options(format, precision, points, photos) for precision in precisions}
     if format not in READERS:
         raise InputError(f"{format} doesn't run here, so its precisions can't be compared; export them one by one.")
     root = Path(folder)
-    options = {"format": format, "points": points, "photos": photos}
+    sam, source = load_source(model)
     written = [
         path
-        for precision in precisions
-        for path in bundle.export_format(model, root / precision, precision=precision, **options)  # type: ignore[arg-type]  # a dict of several types
+        for precision, one in chosen.items()
+        for path in bundle.write_format(sam, root / precision, one, precision, source, points=points, photos=photos)
     ]
-    sam, source = load_source(model)
-    extra = islice(bundle.pictures(Path(photos)), MOST_PHOTOS) if photos is not None else ()
-    pictures = [PHOTO, *extra]
+    cases = parity.cases(sam, [PHOTO, *(bundle.pictures(Path(photos))[:MOST_PHOTOS] if photos is not None else [])])
     backends = {precision: load_folder(root / precision) for precision in precisions}
     times = {name: _interleaved({p: _job(b, name) for p, b in backends.items()}) for name in ("encode", "click")}
     variants = []
     for precision, backend in backends.items():
-        measured = parity.measure(backend, sam, pictures)
+        measured = parity.measure(backend, cases)
         variants.append(
             Variant(
                 precision,
@@ -83,7 +79,7 @@ def compare(
                 times["click"][precision],
             )
         )
-    write_text(root / "report.md", report(variants, f"{source['name']} as {format}", len(pictures)))
+    write_text(root / "report.md", report(variants, f"{source['name']} as {format}", len(cases)))
     return [*written, root / "report.md"]
 
 

@@ -13,11 +13,11 @@ import torch
 
 from ..backends.base import Backend
 from ..errors import ExportError
-from ..geometry import Letterbox
+from ..geometry import MASK_STRIDE, Letterbox
 from ..image import to_rgb, to_tensor
 from ..masks import iou
 from ..nn.sam import Sam
-from ..types import F32
+from ..types import F32, Bool
 from .verify import PHOTO
 
 LEAST_IOU = {"fp32": 0.99, "fp16": 0.97, "int8": 0.9, "int8-weights": 0.95}
@@ -57,20 +57,43 @@ class Parity:
         return {name: round(value, 6) for name, value in asdict(self).items()}
 
 
-def measure(backend: Backend, sam: Sam, photos: Sequence[Path] = (PHOTO,)) -> Parity:
-    """`GRID` x `GRID` prompts on each photo: clicks, pairs of clicks, boxes, and clicks with an earlier mask.
+@dataclass(frozen=True)
+class Case:
+    """A photo, and what the model itself makes of it."""
 
-    Of each prompt's four masks that counts for which the model itself predicts the highest IoU.
-    """
+    tensor: F32
+    features: F32
+    expected: list[tuple[Prompt, int, Bool]]
+    """Of each prompt that of the four masks for which the model predicts the highest IoU: its number, and the mask."""
+
+
+def cases(sam: Sam, photos: Sequence[Path] = (PHOTO,)) -> list[Case]:
+    """`GRID` x `GRID` prompts on each photo: clicks, pairs of clicks, boxes, and clicks with an earlier mask."""
+    return [_case(sam, *_read(path, sam.prompt_encoder.img_size)) for path in photos]
+
+
+@torch.inference_mode()
+def _case(sam: Sam, letterbox: Letterbox, tensor: F32) -> Case:
+    features = sam.encode(torch.from_numpy(tensor))
+    expected = []
+    for prompt in prompts(letterbox):
+        arrays = (None if a is None else torch.from_numpy(a) for a in prompt)
+        logits, quality = sam.decode(features, *arrays)  # type: ignore[arg-type]  # only the last may be None
+        best = int(quality[0].argmax())
+        expected.append((prompt, best, logits[0, best].numpy() > 0))
+    return Case(tensor, features.numpy(), expected)
+
+
+def measure(backend: Backend, photos: Sequence[Case]) -> Parity:
+    """An export against the model: masks on each photo, times on the first, of its first prompt, a click."""
     errors, agreement = [], []
-    for path in photos:
-        letterbox, tensor = _read(path, sam.prompt_encoder.img_size)
-        with torch.inference_mode():
-            reference = sam.encode(torch.from_numpy(tensor)).numpy()
-        features = backend.encode(tensor)
-        errors.append(float(np.linalg.norm(features - reference) / np.linalg.norm(reference)))
-        agreement += [_agreement(backend, sam, features, reference, prompt) for prompt in prompts(letterbox)]
-    image, click = example(sam.prompt_encoder.img_size)
+    for case in photos:
+        features = backend.encode(case.tensor)
+        errors.append(float(np.linalg.norm(features - case.features) / np.linalg.norm(case.features)))
+        for prompt, best, mask in case.expected:
+            logits, _ = backend.decode(features, *prompt)
+            agreement.append(iou(logits[0, best] > 0, mask))
+    image, (click, *_) = photos[0].tensor, photos[0].expected[0]
     features = backend.encode(image)
     return Parity(
         prompts=len(agreement),
@@ -95,10 +118,10 @@ def _read(path: Path, img_size: int) -> tuple[Letterbox, F32]:
 
 
 def prompts(letterbox: Letterbox) -> Iterator[Prompt]:
-    """The prompts of `measure`, in the model's pixels; the earlier mask is a disc around the click."""
+    """The prompts of `cases`, in the model's pixels; the earlier mask is a disc around the click."""
     height, width = letterbox.resized_hw
-    low = letterbox.size // 4
-    rows, columns = np.mgrid[:low, :low] * 4.0
+    low = letterbox.size // MASK_STRIDE
+    rows, columns = np.mgrid[:low, :low] * float(MASK_STRIDE)
     for number in range(GRID * GRID):
         row, column = divmod(number, GRID)
         x, y = (column + 0.5) * width / GRID, (row + 0.5) * height / GRID
@@ -117,15 +140,6 @@ def prompts(letterbox: Letterbox) -> Iterator[Prompt]:
 
 def _prompt(points: list[tuple[float, float]], labels: list[int], mask: F32 | None = None) -> Prompt:
     return np.array([points], np.float32), np.array([labels], np.float32), mask
-
-
-def _agreement(backend: Backend, sam: Sam, features: F32, reference: F32, prompt: Prompt) -> float:
-    arrays = (reference, *prompt)
-    with torch.inference_mode():
-        expected, quality = sam.decode(*(None if a is None else torch.from_numpy(a) for a in arrays))  # type: ignore[arg-type]  # only the last may be None
-    best = int(quality[0].argmax())
-    found, _ = backend.decode(features, *prompt)
-    return iou(found[0, best] > 0, expected[0, best].numpy() > 0)
 
 
 def _milliseconds(job: Callable[[], object]) -> float:
