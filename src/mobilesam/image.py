@@ -144,15 +144,17 @@ def _windows_of_array(array: AnyArray) -> Windows:
     )
 
 
-def to_tensor(image_rgb: U8, letterbox: Letterbox) -> F32:
+def to_tensor(image_rgb: U8, letterbox: Letterbox, hw: HW | None = None) -> F32:
     """The encoder's input (1, 3, S, S): resized, normalised, then padded with zeros right and below.
+
+    `hw` is another size than the square's, at least the resized photo's.
 
     >>> to_tensor(np.zeros((512, 1024, 3), np.uint8), Letterbox((512, 1024))).shape
     (1, 3, 1024, 1024)
     """
     resized = letterbox.resize(image_rgb)
     height, width = resized.shape[:2]
-    tensor = np.zeros((1, 3, letterbox.size, letterbox.size), np.float32)
+    tensor = np.zeros((1, 3, *(hw or (letterbox.size, letterbox.size))), np.float32)
     for channel, (mean, std) in enumerate(zip(MEAN, STD, strict=True)):
         target = tensor[0, channel, :height, :width]
         np.subtract(resized[..., channel], np.float32(mean), out=target)

@@ -17,6 +17,7 @@ from .errors import InputError
 from .geometry import MASK_STRIDE, Letterbox
 from .image import to_tensor
 from .masks import stability_score
+from .padding import STRIDE, Padding
 from .prompts import Prompt
 from .results import Results
 from .types import F32, U8, Bool, Int, Multimask
@@ -30,8 +31,8 @@ MULTIMASK = (False, True, "best")
 class Predictor:
     """A backend and threads that call it: no state changes between calls, so threads may share it."""
 
-    def __init__(self, backend: Backend, head: ClassHead | None = None) -> None:
-        self.backend, self.head = backend, head
+    def __init__(self, backend: Backend, head: ClassHead | None = None, padding: Padding | None = None) -> None:
+        self.backend, self.head, self.padding = backend, head, padding
         # The same threads for every call: new ones would each leave freed memory in an arena of their own.
         self._pool = ThreadPoolExecutor(backend.info.streams, thread_name_prefix="mobilesam-decode")
 
@@ -43,8 +44,16 @@ class Predictor:
     def embed(self, image_rgb: U8, *, name: str = "image0", path: Path | None = None) -> Embedding:
         """The embedding of an RGB image (H, W, 3) uint8."""
         letterbox = self.letterbox(image_rgb)
-        features = self.backend.encode(to_tensor(image_rgb, letterbox))
+        features = self._encode(image_rgb, letterbox)
         return Embedding(features, letterbox, self.backend.info.model_id, image_rgb, name, path)
+
+    def _encode(self, image_rgb: U8, letterbox: Letterbox) -> F32:
+        cells = self.padding.cut(letterbox) if self.padding else None
+        if self.padding is None or cells is None:
+            return self.backend.encode(to_tensor(image_rgb, letterbox))
+        height, width = cells
+        part = self.backend.encode(to_tensor(image_rgb, letterbox, (STRIDE * height, STRIDE * width)))
+        return self.padding.complete(part, cells)
 
     def predict(self, embedding: Embedding, prompts: Sequence[Prompt], multimask: Multimask = False) -> Results:
         """The masks of all prompts, in their order.

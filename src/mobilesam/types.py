@@ -18,5 +18,6 @@ Labels: TypeAlias = npt.NDArray[np.int32]
 AnyArray: TypeAlias = npt.NDArray[Any]
 
 Precision: TypeAlias = Literal["auto", "fp32", "bf16"]
+PaddingMode: TypeAlias = Literal["auto", "full", "skip"]
 Multimask: TypeAlias = bool | Literal["best"]
 """False: the single-mask output; True: three masks a prompt; "best": one mask, see Predictor.predict."""

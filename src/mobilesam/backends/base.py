@@ -21,6 +21,14 @@ class BackendInfo:
     """How many `decode` calls of several prompts at a time are fastest."""
     whole_maps_only: bool = False
     """True where `decode` takes no smaller maps than the encoder's."""
+    cuts: tuple[int, ...] = ()
+    """Rows (or columns) of 16 pixels to which `encode` takes photos cut, see there."""
+
+
+def encoder_part(image_bchw: F32) -> tuple[str, bool]:
+    """The graph for a photo of this shape, and whether it takes the photo turned over its diagonal."""
+    height, width = image_bchw.shape[2:]
+    return "encoder" if height == width else f"encoder_{min(height, width) // 16}", height > width
 
 
 class Backend(Protocol):
@@ -31,7 +39,11 @@ class Backend(Protocol):
         """Runtime, device, precision, weights, and the side S of the model's square."""
 
     def encode(self, image_bchw: F32) -> F32:
-        """Normalised, padded photo (1, 3, S, S) -> embedding (1, 256, S/16, S/16), float32."""
+        """Normalised, padded photo (1, 3, S, S) -> embedding (1, 256, S/16, S/16), float32.
+
+        Of a photo cut to (1, 3, 16h, S) or (1, 3, S, 16h), h one of `info.cuts`, the upper or left part of the
+        embedding, h rows or columns or some more: what is cut off counts as blank.
+        """
 
     def decode(
         self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None

@@ -77,6 +77,11 @@ class Checkpoint:
         return self.arch.img_size if self.config is None else self.description.img_size
 
     @property
+    def cuts(self) -> tuple[int, ...]:
+        """Rows of 16 pixels for which there is an encoder of a photo's upper part: graph("encoder_45") and so on."""
+        return self.arch.cuts if self.config is None else ()
+
+    @property
     def config(self) -> TinyVitConfig | None:
         """A student's widths and depths; None for an architecture of the catalog."""
         return self.description.config
@@ -129,9 +134,14 @@ class Checkpoint:
         """The model's tensors, or some of them, as arrays under upstream's keys."""
         return self._read(self._weights.keys() if only is None else set(only))
 
-    def weights(self, graph: bytes) -> dict[str, AnyArray]:
-        """The tensors that a graph reads, as contiguous float32."""
+    def weights(self, graph: bytes, *, turned: bool = False) -> dict[str, AnyArray]:
+        """The tensors that a graph reads, as contiguous float32.
+
+        `turned` gives those of an encoder of photos turned over their diagonal, rows for columns.
+        """
         state = self.state(named_in(graph, self.shapes))
+        if turned:
+            state = {key: turn(key, value) for key, value in state.items()}
         return {key: np.ascontiguousarray(value, np.float32) for key, value in state.items()}
 
     def class_head(self) -> ClassHead | None:
@@ -186,6 +196,14 @@ class Checkpoint:
         from ..nn.checkpoint import read_pickled
 
         return bare_state({key: value.numpy() for key, value in read_pickled(self.path).items()})
+
+
+def turn(key: str, value: Any) -> Any:
+    """One of an encoder's tensors (of NumPy or PyTorch), for photos whose rows and columns are exchanged."""
+    if key.endswith("attention_biases"):  # one for each offset (|dy|, |dx|) in a window
+        side = round(value.shape[1] ** 0.5)
+        return value.reshape(-1, side, side).swapaxes(1, 2).reshape(value.shape)
+    return value.swapaxes(2, 3) if value.ndim == 4 else value
 
 
 def student_shapes(config: TinyVitConfig) -> dict[str, Shape]:

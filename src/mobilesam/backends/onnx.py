@@ -11,7 +11,7 @@ import onnxruntime as ort
 
 from ..errors import BackendError, InputError
 from ..types import F32
-from .base import BackendInfo
+from .base import BackendInfo, encoder_part
 from .checkpoint import Checkpoint
 from .exported import Run
 from .graph import with_initializers
@@ -29,7 +29,7 @@ class OnnxBackend:
         self._checkpoint = checkpoint
         self._provider = _provider("cpu" if device == "auto" else device)
         self._threads = threads
-        self._sessions: dict[str, ort.InferenceSession] = {}
+        self._sessions: dict[tuple[str, bool], ort.InferenceSession] = {}
         self._lock = threading.Lock()
         self.info = BackendInfo(
             runtime="onnx",
@@ -37,12 +37,15 @@ class OnnxBackend:
             precision="fp32",
             model_id=checkpoint.model_id,
             img_size=checkpoint.img_size,
+            cuts=checkpoint.cuts,
         )
 
     def encode(self, image_bchw: F32) -> F32:
         """See `Backend.encode`."""
-        (features,) = self._run("encoder", {"image": image_bchw})
-        return features
+        part, turned = encoder_part(image_bchw)
+        image = image_bchw.swapaxes(2, 3) if turned else image_bchw
+        (features,) = self._run(part, {"image": image}, turned=turned)
+        return features.swapaxes(2, 3) if turned else features
 
     def decode(
         self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
@@ -56,27 +59,27 @@ class OnnxBackend:
             logits, iou = self._run("decoder_masked", {**inputs, "mask": mask_b1hw})
         return logits, iou
 
-    def _run(self, part: str, inputs: dict[str, F32]) -> list[F32]:
+    def _run(self, part: str, inputs: dict[str, F32], *, turned: bool = False) -> list[F32]:
         feeds = {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
         try:
-            outputs: list[F32] = self._session(part).run(None, feeds)
+            outputs: list[F32] = self._session(part, turned).run(None, feeds)
         except RuntimeError as error:
             raise BackendError(f"ONNX Runtime failed: {error}") from error
         return outputs
 
-    def _session(self, part: str) -> ort.InferenceSession:
+    def _session(self, part: str, turned: bool) -> ort.InferenceSession:
         with self._lock:
-            if part not in self._sessions:
-                self._sessions[part] = self._build(part)
-            return self._sessions[part]
+            if (part, turned) not in self._sessions:
+                self._sessions[part, turned] = self._build(part, turned)
+            return self._sessions[part, turned]
 
-    def _build(self, part: str) -> ort.InferenceSession:
+    def _build(self, part: str, turned: bool) -> ort.InferenceSession:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         if self._threads:
             options.intra_op_num_threads = self._threads
         graph = self._checkpoint.graph(part)
-        weights = self._checkpoint.weights(graph)
+        weights = self._checkpoint.weights(graph, turned=turned)
         values = [ort.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
         options.add_external_initializers(list(weights), values)
         try:

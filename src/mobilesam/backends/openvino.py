@@ -19,7 +19,7 @@ from .. import settings
 from ..errors import BackendError
 from ..files import write_bytes
 from ..types import F32, AnyArray
-from .base import BackendInfo
+from .base import BackendInfo, encoder_part
 from .checkpoint import Checkpoint
 from .exported import Run
 from .graph import with_inputs
@@ -54,17 +54,19 @@ class OpenVinoBackend:
             model_id=checkpoint.model_id,
             img_size=checkpoint.img_size,
             streams=streams,
+            cuts=checkpoint.cuts,
         )
         # What nearly every use needs is loaded side by side, while the caller still reads the photo.
         self._loader = ThreadPoolExecutor(2, thread_name_prefix="mobilesam-load")
-        self._network("encoder")
         self._network("prompts")
         self._network("decoder", CLICK)
 
     def encode(self, image_bchw: F32) -> F32:
         """See `Backend.encode`."""
-        (features,) = self._network("encoder").result().run([image_bchw])
-        return features
+        part, turned = encoder_part(image_bchw)
+        image = image_bchw.swapaxes(2, 3) if turned else image_bchw
+        (features,) = self._network(part, turned=turned).result().run([image])
+        return features.swapaxes(2, 3) if turned else features
 
     def decode(
         self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
@@ -87,18 +89,19 @@ class OpenVinoBackend:
             return None
         return labels_bn.shape if labels_bn.shape in (CLICK, GRID) else ANY
 
-    def _network(self, part: str, prompts: tuple[int, ...] | None = None) -> Future[_Network]:
+    def _network(self, part: str, prompts: tuple[int, ...] | None = None, *, turned: bool = False) -> Future[_Network]:
         """The part, with its axes free or for (B, N) prompts on a whole map, ready or on its way."""
         name = part if prompts is None else f"{part}_{'x'.join('n' if n < 0 else str(n) for n in prompts)}"
+        name += "_turned" if turned else ""
         with self._lock:
             if name not in self._networks:
                 streams = 1 if prompts in (CLICK, ANY) or part != "decoder" else self.info.streams
                 self._networks[name] = self._loader.submit(
-                    lambda: _Network(self._compiled(part, name, prompts, streams), streams)
+                    lambda: _Network(self._compiled(part, name, prompts, streams, turned), streams)
                 )
             return self._networks[name]
 
-    def _compiled(self, part: str, name: str, prompts: tuple[int, ...] | None, streams: int) -> Any:
+    def _compiled(self, part: str, name: str, prompts: tuple[int, ...] | None, streams: int, turned: bool) -> Any:
         """The part's compiled model, from the cache or into it."""
         config = dict(self._config)
         if part == "prompts":
@@ -112,7 +115,9 @@ class OpenVinoBackend:
             except (RuntimeError, OSError) as error:
                 log.info("%s can't be used (%s); compiling again", path, error)
         graph = self._checkpoint.graph(part)
-        weights = self._checkpoint.weights(graph)  # lives until the model is compiled: nothing is copied before
+        weights = self._checkpoint.weights(
+            graph, turned=turned
+        )  # lives until the model is compiled: nothing is copied before
         try:
             model = _with_constants(self._core.read_model(with_inputs(graph, weights)), weights)
             if prompts is not None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import BackendError
 from ..nn.checkpoint import load_sam
+from ..nn.cut import CutTinyVit
+from ..nn.tiny_vit import TinyVit
 from ..types import F32
-from .base import BackendInfo
-from .checkpoint import Checkpoint
+from .base import BackendInfo, encoder_part
+from .checkpoint import Checkpoint, turn
 from .exported import Run
 from .manifest import Manifest
 
@@ -35,12 +39,29 @@ class PyTorchBackend:
             precision="fp32" if self._dtype is None else "bf16",
             model_id=checkpoint.model_id,
             img_size=checkpoint.img_size,
+            cuts=checkpoint.cuts,
         )
+        self._cut_encoders: dict[bool, nn.Module] = {}
 
     def encode(self, image_bchw: F32) -> F32:
         """See `Backend.encode`."""
-        (features,) = self._run(lambda image: (self.sam.encode(image),), image_bchw)
-        return features
+        part, turned = encoder_part(image_bchw)
+        if part == "encoder":
+            (features,) = self._run(lambda image: (self.sam.encode(image),), image_bchw)
+            return features
+        image = image_bchw.swapaxes(2, 3) if turned else image_bchw
+        encoder = self._cut_encoder(turned)
+        (features,) = self._run(lambda image: (encoder(image),), image)
+        return features.swapaxes(2, 3) if turned else features
+
+    def _cut_encoder(self, turned: bool) -> nn.Module:
+        if turned not in self._cut_encoders:
+            encoder = self.sam.image_encoder
+            if turned:
+                encoder = copy.deepcopy(encoder)
+                encoder.load_state_dict({key: turn(key, value.clone()) for key, value in encoder.state_dict().items()})
+            self._cut_encoders[turned] = CutTinyVit(cast(TinyVit, encoder))
+        return self._cut_encoders[turned]
 
     def decode(
         self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None

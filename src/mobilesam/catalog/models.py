@@ -9,6 +9,9 @@ from functools import cache
 from pathlib import Path
 
 FILES = Path(__file__).parent / "files"
+CUTS = (34, 38, 42, 45, 50, 54)
+"""Rows of 16 pixels, of the square's 64, for which there is an encoder without the rest: photos of 2:1, 16:9, 16:10,
+3:2, 4:3 and 5:4 with two rows to spare."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,9 @@ class ArchSpec:
     name: str
     img_size: int
     graphs: Mapping[str, str]
-    """Part ("encoder", "prompts", "decoder", "decoder_masked") -> file of the weight-free graph."""
+    """Part ("encoder", "prompts", "decoder", "decoder_masked", "encoder_45") -> file of the weight-free graph."""
+    cuts: tuple[int, ...]
+    """Those of `CUTS` that there is an "encoder_..." for."""
     keys_file: str
     optional: tuple[str, ...]
     """Fragments of keys that no forward pass reads; a checkpoint may lack them."""
@@ -63,17 +68,19 @@ class ModelSpec:
         return self.url is None
 
 
-def _arch(name: str, optional: tuple[str, ...] = ()) -> ArchSpec:
+def _arch(name: str, optional: tuple[str, ...] = (), cuts: tuple[int, ...] = ()) -> ArchSpec:
     """An architecture with an image encoder of its own and SAM's prompt encoder and mask decoder."""
+    encoders = ("encoder", *(f"encoder_{rows}" for rows in cuts))
     return ArchSpec(
         name=name,
         img_size=1024,
         graphs={
-            "encoder": f"{name}_encoder.onnx.graph",
+            **{part: f"{name}_{part}.onnx.graph" for part in encoders},
             "prompts": "sam_prompts.onnx.graph",
             "decoder": "sam_decoder.onnx.graph",
             "decoder_masked": "sam_decoder_masked.onnx.graph",
         },
+        cuts=cuts,
         keys_file=f"{name}.keys.json",
         optional=optional,
     )
@@ -83,7 +90,7 @@ ARCHS: dict[str, ArchSpec] = {
     arch.name: arch
     for arch in (
         # The unused ImageNet head, and BatchNorm's counter, which matters in training only.
-        _arch("mobile_sam", ("image_encoder.norm_head.", "image_encoder.head.", ".num_batches_tracked")),
+        _arch("mobile_sam", ("image_encoder.norm_head.", "image_encoder.head.", ".num_batches_tracked"), CUTS),
         _arch("sam_vit_b"),
         _arch("sam_vit_l"),
         _arch("sam_vit_h"),

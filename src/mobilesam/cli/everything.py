@@ -97,6 +97,7 @@ def run(
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    padding: options.Padding = "auto",
     threads: options.Threads = None,
 ) -> None:
     """Find the masks of all objects of photos: Meta's automatic mask generator, without torch."""
@@ -113,7 +114,7 @@ def run(
     pictures = list_pictures(sources[0] if len(sources) == 1 else sources)
     wanted = kind.value if kind else None
     places = targets(pictures, output, wanted)
-    sam = load(model, runtime, device, precision, threads)
+    sam = load(model, runtime, device, precision, padding, threads)
 
     def work(picture: Picture, target: Path | None) -> None:
         with work_bar(picture.name) as progress:

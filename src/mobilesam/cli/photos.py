@@ -15,14 +15,14 @@ from .progress import download_bar, track
 if TYPE_CHECKING:
     from ..model import SAM
     from ..sources import Picture
-    from ..types import Precision
+    from ..types import PaddingMode, Precision
 
 SUFFIXES = {"json": ".json", "coco": ".json", "coco-polygons": ".json", "labelme": ".json"}
 SUFFIXES |= {"geojson": ".geojson", "yolo": ".txt", "masks": ""}
 """Of the kinds that aren't pictures, for the names in a folder."""
 
 
-def load(model: str, runtime: str, device: str, precision: str, threads: int | None) -> SAM:
+def load(model: str, runtime: str, device: str, precision: str, padding: str, threads: int | None) -> SAM:
     """The model, with a bar where it has to be downloaded."""
     from ..model import SAM
 
@@ -32,6 +32,7 @@ def load(model: str, runtime: str, device: str, precision: str, threads: int | N
             runtime=runtime,
             device=device,
             precision=cast("Precision", precision),
+            padding=cast("PaddingMode", padding),
             threads=threads,
             progress=progress,
         )

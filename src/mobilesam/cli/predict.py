@@ -77,6 +77,7 @@ def run(
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    padding: options.Padding = "auto",
     threads: options.Threads = None,
 ) -> None:
     """Cut objects out of photos by clicks and boxes, in the photos' own pixels."""
@@ -86,7 +87,7 @@ def run(
     given = _prompts(point or [], label or [], box or [])
     pictures = list_pictures(sources[0] if len(sources) == 1 else sources)
     places = targets(pictures, output, kind.value if kind else None)
-    sam = load(model, runtime, device, precision, threads)
+    sam = load(model, runtime, device, precision, padding, threads)
     wanted: Multimask = {"no": False, "yes": True, "best": "best"}[multimask.value]  # type: ignore[assignment]  # as typed
 
     def work(picture: Picture, target: Path | None) -> None:

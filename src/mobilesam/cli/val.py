@@ -82,6 +82,7 @@ def run(
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    padding: options.Padding = "auto",
     threads: options.Threads = None,
 ) -> None:
     """Measure the masks on photos with true masks, by the field's own protocols."""
@@ -90,7 +91,7 @@ def run(
     from .photos import load
     from .progress import work_bar
 
-    settings = {"model": model, "runtime": runtime, "device": device, "precision": precision}
+    settings = {"model": model, "runtime": runtime, "device": device, "precision": precision, "padding": padding}
 
     def other(text: str) -> SAM:
         return load(**{**settings, **_changes(text)}, threads=threads)
@@ -129,7 +130,7 @@ def _changes(text: str) -> dict[str, str]:
     if "=" not in text:
         return {"model": text}
     pairs = [part.partition("=") for part in text.split(",")]
-    known = ("model", "runtime", "device", "precision")
+    known = ("model", "runtime", "device", "precision", "padding")
     for name, _, value in pairs:
         if name not in known or not value:
             raise InputError(f"{text!r} must be a model, or NAME=VALUE with commas, NAME one of {', '.join(known)}.")

@@ -1,9 +1,9 @@
 """Embeddings on disk, so that a second protocol, or another run, costs only clicks.
 
 One .npy file of 4 MB an embedding, in `embeddings/` of MOBILESAM_CACHE; its name is a hash of the photo's pixels, the
-weights, the runtime, the device, the precision and the letterbox. The folder holds at most 4 GB (1,000 photos): when
-it is full, files that this run hasn't used go first, the oldest first, and if there are none nothing more is stored.
-Files appear whole or not at all; one that can't be read is made anew.
+weights, the runtime, the device, the precision, whether padding is skipped, and the letterbox. The folder holds at most
+4 GB (1,000 photos): when it is full, files that this run hasn't used go first, the oldest first, and if there are none
+nothing more is stored. Files appear whole or not at all; one that can't be read is made anew.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class EmbeddingCache:
 
     def _place(self, image_rgb: U8) -> Path:
         info = self.predictor.backend.info
-        what = (info.model_id, info.runtime, info.device, info.precision, info.img_size, image_rgb.shape)
+        skips = self.predictor.padding is not None
+        what = (info.model_id, info.runtime, info.device, info.precision, skips, info.img_size, image_rgb.shape)
         digest = hashlib.blake2b(repr(what).encode(), digest_size=16)
         digest.update(image_rgb.tobytes())
         return self.folder / f"{digest.hexdigest()}.npy"

@@ -21,7 +21,9 @@ import onnxscript.optimizer
 import torch
 from torch import Tensor, nn
 
+from ..catalog.models import ARCHS
 from ..nn.config import TinyVitConfig
+from ..nn.cut import CutTinyVit
 from ..nn.sam import Sam, image_encoder, with_encoder
 
 PARTS = ("encoder", "prompts", "decoder", "decoder_masked")
@@ -36,6 +38,14 @@ class _Encoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         out: Tensor = self.image_encoder(image)
+        return out
+
+
+class _CutEncoder(_Encoder):
+    """For the upper rows of a photo, whose rest is blank."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        out: Tensor = CutTinyVit.forward(self, image)  # type: ignore[arg-type]  # has the part it needs
         return out
 
 
@@ -80,8 +90,9 @@ def write_architecture(arch: str, folder: Path) -> None:
     sam = weightless(arch)
     lines = [f"{json.dumps(key)}: {json.dumps(list(value.shape))}" for key, value in sam.state_dict().items()]
     (folder / f"{arch}.keys.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    for part in PARTS if arch == "mobile_sam" else PARTS[:1]:
-        owner = arch if part == "encoder" else "sam"
+    own = ("encoder", *(f"encoder_{rows}" for rows in ARCHS[arch].cuts))
+    for part in (*own, *PARTS[1:]) if arch == "mobile_sam" else own:
+        owner = arch if part in own else "sam"
         (folder / f"{owner}_{part}.onnx.graph").write_bytes(graph(sam, part))
 
 
@@ -95,7 +106,7 @@ def weightless(arch: str | TinyVitConfig, img_size: int = 1024) -> Sam:
 
 
 def graph(sam: Sam, part: str) -> bytes:
-    """The weight-free graph of one of `PARTS`, for photos of the model's size."""
+    """The weight-free graph of one of `PARTS`, for photos of the model's size; "encoder_45" is for 45 rows of 16."""
     network, inputs, dynamic, outputs = _traced(sam, part)
     return _without_weights(trace(network, inputs, dynamic, outputs), set(network.state_dict()))
 
@@ -110,6 +121,9 @@ def _traced(sam: Sam, part: str) -> tuple[nn.Module, dict[str, Tensor], dict[str
     tokens = torch.zeros(2, 3, 256)
     if part == "encoder":
         return _Encoder(sam), {"image": torch.zeros(1, 3, size, size)}, None, ["features"]
+    if part.startswith("encoder_"):
+        rows = 16 * int(part.removeprefix("encoder_"))
+        return _CutEncoder(sam), {"image": torch.zeros(1, 3, rows, size)}, None, ["features"]
     if part == "prompts":
         points = {"coords": torch.zeros(2, 3, 2), "labels": torch.ones(2, 3)}
         return _Prompts(sam), points, {"coords": free, "labels": free}, ["tokens"]

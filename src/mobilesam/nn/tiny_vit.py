@@ -149,13 +149,20 @@ class TinyVitBlock(nn.Module):
         # Written as (-h) mod size it is folded wrongly by converters with C's modulo (ncnn).
         pad_h, pad_w = (size - height % size) % size, (size - width % size) % size
         padded = F.pad(x_bnc.reshape(batch, height, width, dim), (0, 0, 0, pad_w, 0, pad_h))
-        rows, cols = (height + pad_h) // size, (width + pad_w) // size
+        out = self.attend_windows(padded)[:, :height, :width]
+        return out.reshape(batch, height * width, dim)
+
+    def attend_windows(self, x_bhwc: Tensor) -> Tensor:
+        """Attention window by window on a map whose sides are multiples of the window."""
+        batch, height, width, dim = x_bhwc.shape
+        size = self.window
+        rows, cols = height // size, width // size
         # A window's rows are split off and brought together in four axes: phone runtimes know no more.
-        windows = padded.reshape(batch * rows, size, cols, size * dim).transpose(1, 2)
+        windows = x_bhwc.reshape(batch * rows, size, cols, size * dim).transpose(1, 2)
         mixed = self.attn(windows.reshape(batch * rows * cols, size * size, dim))
         mixed = mixed.reshape(batch * rows, cols, size, size * dim).transpose(1, 2)
-        out: Tensor = mixed.reshape(batch, rows * size, cols * size, dim)[:, :height, :width]
-        return out.reshape(batch, height * width, dim)
+        out: Tensor = mixed.reshape(batch, height, width, dim)
+        return out
 
 
 def _to_map(x_bnc: Tensor, height: int, width: int) -> Tensor:
