@@ -13,7 +13,7 @@ import typer
 
 from .. import __version__
 from ..errors import CheckpointError, ImageError, InputError, MobileSAMError
-from . import everything, export, info, models, options, predict, train, val
+from . import bench, everything, export, info, models, options, predict, train, val
 
 app = typer.Typer(
     name="mobilesam",
@@ -29,6 +29,7 @@ app.command("everything", epilog=everything.EXAMPLES)(everything.run)
 app.command("export", epilog=export.EXAMPLES)(export.run)
 app.command("val", epilog=val.EXAMPLES)(val.run)
 app.add_typer(train.app)
+app.command("bench", epilog=bench.EXAMPLES)(bench.run)
 app.command("models", epilog=models.EXAMPLES)(models.run)
 app.command("info", epilog=info.EXAMPLES)(info.run)
 
