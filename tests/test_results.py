@@ -10,7 +10,7 @@ from PIL import Image
 from mobilesam import InputError, OutputError, Results
 from mobilesam.geometry import Letterbox
 from mobilesam.image import to_rgb
-from mobilesam.masks import rasterize, rle_decode
+from mobilesam.masks import boxes_of, rasterize, rle_decode
 
 HW = (60, 90)
 IMAGE = np.random.default_rng(0).integers(0, 255, (*HW, 3), np.uint8)
@@ -51,6 +51,16 @@ def test_masks_are_the_logits_above_zero(result: Results) -> None:
     np.testing.assert_allclose(result.boxes[0], [18, 18, 42, 42], atol=1)
     assert result.boxes[3].tolist() == [0, 0, 0, 0]
     assert result.orig_shape == HW
+
+
+def test_boxes_areas_and_run_lengths_need_no_full_size_array_of_all(result: Results) -> None:
+    boxes, areas, rle, polygons = result.boxes, result.areas, result.rle(), result.polygons()
+    assert "masks" not in vars(result)
+    assert [len(regions) for regions in polygons] == [1, 1, 1, 0]
+    np.testing.assert_array_equal(areas, result.masks.sum(axis=(1, 2)))
+    np.testing.assert_array_equal(boxes, boxes_of(result.masks))
+    np.testing.assert_array_equal(np.stack([rle_decode(one) for one in rle]), result.masks)
+    assert [mask.tolist() for mask in result.iter_masks()] == result.masks.tolist()
 
 
 def test_picking(result: Results) -> None:

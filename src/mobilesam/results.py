@@ -15,7 +15,7 @@ from . import plot
 from .errors import InputError
 from .files import PICTURES, kind_of, write_picture, write_text
 from .geometry import Letterbox
-from .masks import Polygon, boxes_of, polygons_of, rle_encode
+from .masks import Polygon, box_of, boxes_of, polygons_of, rle_encode
 from .types import F32, HW, U8, AnyArray, Bool, Int
 
 MASK_THRESHOLD = 0.0
@@ -66,15 +66,27 @@ class Results:
             np.greater(self.logits(i), MASK_THRESHOLD, out=masks[i])
         return masks
 
+    def iter_masks(self) -> Iterator[Bool]:
+        """The masks (H, W) one after another, of which only one is held, unless `masks` has them all already."""
+        made = self.__dict__.get("masks")
+        for i in range(len(self)):
+            yield self.logits(i) > MASK_THRESHOLD if made is None else made[i]
+
     @cached_property
     def boxes(self) -> F32:
         """Boxes (N, 4) of the masks, xyxy pixel edges; zeros for an empty mask."""
-        return boxes_of(self.masks)
+        return self._extents[0]
 
     @cached_property
     def areas(self) -> Int:
         """Pixels of each mask (N,)."""
-        return np.asarray(np.count_nonzero(self.masks, axis=(1, 2)), np.int64)
+        return self._extents[1]
+
+    @cached_property
+    def _extents(self) -> tuple[F32, Int]:
+        found = [(box_of(mask), np.count_nonzero(mask)) for mask in self.iter_masks()]
+        boxes, areas = [box for box, _ in found], [area for _, area in found]
+        return np.array(boxes, np.float32).reshape(-1, 4), np.array(areas, np.int64)
 
     def __len__(self) -> int:
         return len(self.low_res)
@@ -109,11 +121,11 @@ class Results:
 
     def polygons(self, tolerance: float = 0.0) -> list[list[Polygon]]:
         """Each mask's regions as polygons with holes; see `masks.polygons_of`."""
-        return [polygons_of(mask, tolerance=tolerance) for mask in self.masks]
+        return [polygons_of(mask, tolerance=tolerance) for mask in self.iter_masks()]
 
     def rle(self) -> list[dict[str, Any]]:
         """Each mask in COCO's compressed run lengths."""
-        return [rle_encode(mask) for mask in self.masks]
+        return [rle_encode(mask) for mask in self.iter_masks()]
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One plain dict a mask: prompt, box (xyxy), area, iou (predicted), rle, and class, class_score where known."""

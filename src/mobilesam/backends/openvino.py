@@ -57,7 +57,7 @@ class OpenVinoBackend:
             cuts=checkpoint.cuts,
         )
         # What nearly every use needs is loaded side by side, while the caller still reads the photo.
-        self._loader = ThreadPoolExecutor(2, thread_name_prefix="mobilesam-load")
+        self._loader = ThreadPoolExecutor(3, thread_name_prefix="mobilesam-load")
         self._network("prompts")
         self._network("decoder", CLICK)
 
