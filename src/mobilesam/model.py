@@ -18,7 +18,7 @@ from .errors import InputError
 from .everything import EverythingConfig, Progress, found, segment, segment_tiles
 from .export import export
 from .image import open_windows
-from .padding import Padding
+from .padding import skipping
 from .predictor import Predictor
 from .results import Results
 from .scene import OUTPUT_MODES, OutputMode, Scene
@@ -37,7 +37,7 @@ class SAM:
     `model` is a name of the catalog (`mobilesam models` lists them), a weights file (.safetensors, or .pt and .pth
     where torch is installed), or a folder that `export` has written, which fixes runtime, device and precision.
     `runtime` is "auto", "openvino", "onnx" or "pytorch"; `device` "auto", "cpu", "cuda", "cuda:1", "mps" or OpenVINO's
-    "gpu" and "npu"; `precision` "auto" (bf16 where the processor has it), "fp32" or "bf16"; `threads` the CPU threads
+    "gpu" and "npu"; `precision` "auto", "fp32", "bf16" or "int8" (docs/performance.md says what each costs); `threads` the CPU threads
     of the runtime. `padding` is "full" to encode the whole square as upstream does, "skip" to leave out the blank rest
     of photos that aren't square, which is up to 1.6 times faster and gives nearly the same masks
     (docs/decisions/0004-skipping-the-padding.md), or "auto": "skip" where the model can, unless precision="fp32" asks
@@ -73,10 +73,7 @@ class SAM:
             return
         self.checkpoint = Checkpoint(locate(model, progress=progress))
         backend = backends.load(self.checkpoint, runtime=runtime, device=device, precision=precision, threads=threads)
-        skip = _skips(padding, precision, backend.info)
-        self.predictor = Predictor(
-            backend, self.checkpoint.class_head(), Padding(backend.info, backend.encode) if skip else None
-        )
+        self.predictor = Predictor(backend, self.checkpoint.class_head(), skipping(padding, precision, backend))
 
     @classmethod
     def from_backend(cls, backend: backends.Backend) -> SAM:
@@ -383,17 +380,6 @@ def _items(source: Any, allow_urls: bool) -> Iterator[Embedding | Picture]:
             yield from _items(item, allow_urls)
     else:
         yield from iter_pictures(source, allow_urls=allow_urls)
-
-
-def _skips(padding: str, precision: str, info: backends.BackendInfo) -> bool:
-    """Whether the blank rest of the square is left out; raises InputError where it can't be."""
-    if padding not in ("auto", "full", "skip"):
-        raise InputError(f"padding must be 'auto', 'full' or 'skip', got {padding!r}.")
-    if padding == "skip" and not info.cuts:
-        raise InputError(f"{info.model_id} has no encoder for a part of the square; leave out padding='skip'.")
-    if padding == "auto":
-        return precision != "fp32" and bool(info.cuts)
-    return padding == "skip"
 
 
 def _check_unset(**options: str) -> None:

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from . import settings
-from .backends.base import BackendInfo
+from .backends.base import Backend, BackendInfo
 from .catalog.models import FILES
-from .errors import MobileSAMError
+from .errors import InputError, MobileSAMError
 from .files import atomic_path
 from .geometry import Letterbox
 from .image import to_tensor
@@ -34,6 +34,17 @@ STRIDE = 16
 PHOTOS = 8
 """Synthetic photos that are averaged: 15 real ones of other people gave masks no closer to the whole square's."""
 BUNDLED = FILES / "mobilesam.padding.npz"
+
+
+def skipping(mode: str, precision: str, backend: Backend) -> Padding | None:
+    """What `SAM(padding=mode, precision=precision)` asks for. Raises InputError where it can't be."""
+    info = backend.info
+    if mode not in ("auto", "full", "skip"):
+        raise InputError(f"padding must be 'auto', 'full' or 'skip', got {mode!r}.")
+    if mode == "skip" and not info.cuts:
+        raise InputError(f"{info.model_id} has no encoder for a part of the square; leave out padding='skip'.")
+    skip = bool(info.cuts) and precision != "fp32" if mode == "auto" else mode == "skip"
+    return Padding(info, backend.encode) if skip else None
 
 
 class Padding:

@@ -17,7 +17,7 @@ Int: TypeAlias = npt.NDArray[np.int64]
 Labels: TypeAlias = npt.NDArray[np.int32]
 AnyArray: TypeAlias = npt.NDArray[Any]
 
-Precision: TypeAlias = Literal["auto", "fp32", "bf16"]
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "int8"]
 PaddingMode: TypeAlias = Literal["auto", "full", "skip"]
 Multimask: TypeAlias = bool | Literal["best"]
 """False: the single-mask output; True: three masks a prompt; "best": one mask, see Predictor.predict."""

@@ -49,7 +49,7 @@ RUNTIMES: dict[str, Runtime] = {
         Runtime("pytorch", "mobilesam.backends.pytorch", "torch", "torch", ("cpu", "cuda", "mps")),
     )
 }
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16", "int8")
 
 
 def installed() -> list[str]:

@@ -116,9 +116,9 @@ class Checkpoint:
     def graph(self, part: str) -> bytes:
         """The weight-free graph of "encoder", "prompts", "decoder" or "decoder_masked". Raises CheckpointError."""
         if self.config is None:
-            return self.arch.graph(part).read_bytes()
+            return self.arch.graph(part)
         if part not in SIZED:
-            return ARCHS["mobile_sam"].graph(part).read_bytes()
+            return ARCHS["mobile_sam"].graph(part)
         key = GRAPH + part
         if int(np.prod(self._all_shapes.get(key, (0,)))) > MOST_GRAPH:
             raise CheckpointError(f"{self.path}: {key} is larger than {MOST_GRAPH} bytes. Save the model again.")

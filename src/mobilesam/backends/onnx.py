@@ -24,7 +24,7 @@ class OnnxBackend:
     """Encoder and decoders as sessions, each made on its first use."""
 
     def __init__(self, checkpoint: Checkpoint, device: str, precision: str, threads: int | None) -> None:
-        if precision == "bf16":
+        if precision in ("bf16", "int8"):
             raise InputError("Runtime onnx computes in fp32 only; use precision='fp32' or runtime='openvino'.")
         self._checkpoint = checkpoint
         self._provider = _provider("cpu" if device == "auto" else device)

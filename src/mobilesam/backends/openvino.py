@@ -16,7 +16,7 @@ import numpy as np
 import openvino as ov
 
 from .. import settings
-from ..errors import BackendError
+from ..errors import BackendError, InputError
 from ..files import write_bytes
 from ..types import F32, AnyArray
 from .base import BackendInfo, encoder_part
@@ -24,6 +24,7 @@ from .checkpoint import Checkpoint
 from .exported import Run
 from .graph import with_inputs
 from .manifest import Manifest
+from .openvino_int8 import Ranges, is_fast_here, measured, quantize
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +42,18 @@ class OpenVinoBackend:
         self._checkpoint = checkpoint
         self._core = ov.Core()
         self._device = "CPU" if device == "auto" else device.upper()
-        self._config = _config(self._core, self._device, precision, threads)
+        self._ranges = measured(checkpoint) if self._device == "CPU" and precision in ("auto", "int8") else None
+        precision = _precision(self._core, self._device, precision, self._ranges)
+        self._ranges = self._ranges if precision == "int8" else None
+        self._config = _config(self._device, precision, threads)
         self._networks: dict[str, Future[_Network]] = {}
         self._lock = threading.Lock()
-        precision_hint = self._config["INFERENCE_PRECISION_HINT"]
         cores = threads or os.cpu_count() or 1
         streams = min(cores, STREAMS) if self._device == "CPU" else 1
         self.info = BackendInfo(
             runtime="openvino",
             device=self._device.lower(),
-            precision={"f32": "fp32"}.get(precision_hint, precision_hint),
+            precision=precision,
             model_id=checkpoint.model_id,
             img_size=checkpoint.img_size,
             streams=streams,
@@ -120,6 +123,8 @@ class OpenVinoBackend:
         )  # lives until the model is compiled: nothing is copied before
         try:
             model = _with_constants(self._core.read_model(with_inputs(graph, weights)), weights)
+            if self._ranges and part.startswith("encoder"):
+                quantize(model, weights, self._ranges)
             if prompts is not None:
                 side = self.info.img_size // 16
                 model.reshape({"features": [1, 256, side, side], "tokens": [*prompts, 256]})
@@ -141,6 +146,7 @@ class OpenVinoBackend:
             self._core.get_property(self._device, "FULL_DEVICE_NAME"),
             sorted(self._core.get_property(self._device, "OPTIMIZATION_CAPABILITIES")),
             sorted(config.items()),
+            sorted((self._ranges or {}).items()) if part.startswith("encoder") else None,
         )
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
@@ -173,20 +179,36 @@ def _with_constants(model: Any, weights: Mapping[str, AnyArray]) -> Any:
         name = parameter.get_friendly_name()
         if name in weights:
             constant = ov.op.Constant(weights[name], shared_memory=True)
+            constant.set_friendly_name(name)
             parameter.output(0).replace(constant.output(0))
             model.remove_parameter(parameter)
     return model
 
 
-def _config(core: Any, device: str, precision: str, threads: int | None) -> dict[str, Any]:
+def _precision(core: Any, device: str, precision: str, ranges: Ranges | None) -> str:
+    """What "auto" is here: bf16 where the processor has it, else int8 where that is fast and was measured."""
+    _check_device(core, device)
+    if precision == "int8" and not ranges:
+        raise InputError(
+            "int8 needs ranges that were measured on photos, which only the bundled weights have, on the CPU. For others "
+            "write files by `mobilesam export --format openvino --precision int8 --photos FOLDER`, or leave out precision."
+        )
+    if precision != "auto":
+        return precision
+    if device == "CPU" and "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES"):
+        return "bf16"
+    return "int8" if ranges and is_fast_here() else "fp32"
+
+
+def _check_device(core: Any, device: str) -> None:
     if device not in (name.split(".")[0] for name in core.available_devices):
         present = ", ".join(core.available_devices).lower()
         raise BackendError(f"OpenVINO sees no device {device.lower()!r} here; it sees: {present}.")
-    if precision == "auto":
-        has_bf16 = "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
-        precision = "bf16" if device == "CPU" and has_bf16 else "fp32"
+
+
+def _config(device: str, precision: str, threads: int | None) -> dict[str, Any]:
     config: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",
     }
     if device == "CPU":
@@ -209,7 +231,7 @@ def devices() -> list[str]:
 def open_parts(folder: Path, _: Manifest, threads: int | None) -> tuple[Run, Run]:
     """Called by `mobilesam.backends.exported`. Computes in fp32, whatever the weights are stored as."""
     core = ov.Core()
-    config = _config(core, "CPU", "fp32", threads)
+    config = _config("CPU", "fp32", threads)
 
     def opened(part: str) -> Run:
         try:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import BackendError
+from ..errors import BackendError, InputError
 from ..nn.checkpoint import load_sam
 from ..nn.cut import CutTinyVit
 from ..nn.tiny_vit import TinyVit
@@ -109,6 +109,8 @@ def _device(name: str) -> torch.device:
 
 def _dtype(device: torch.device, precision: str) -> torch.dtype | None:
     """The autocast type, or None for fp32. "auto" is bf16 on CUDA cards that have it, else fp32."""
+    if precision == "int8":
+        raise InputError("Runtime pytorch computes in fp32 or bf16; for int8 use runtime='openvino'.")
     if precision == "auto":
         precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
     return torch.bfloat16 if precision == "bf16" else None

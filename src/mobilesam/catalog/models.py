@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,10 @@ CUTS = (34, 38, 42, 45, 50, 54)
 3:2, 4:3 and 5:4 with two rows to spare."""
 
 
+RANGES = FILES / "mobilesam.ranges.json"
+"""Ranges of the bundled encoder's linear layers' inputs, for 8 bits."""
+
+
 @dataclass(frozen=True)
 class ArchSpec:
     """What an architecture's checkpoints look like and which graphs run them."""
@@ -21,9 +26,9 @@ class ArchSpec:
     name: str
     img_size: int
     graphs: Mapping[str, str]
-    """Part ("encoder", "prompts", "decoder", "decoder_masked", "encoder_45") -> file of the weight-free graph."""
+    """Part ("encoder", "prompts", "decoder", "decoder_masked") -> file of the weight-free graph."""
     cuts: tuple[int, ...]
-    """Those of `CUTS` that there is an "encoder_..." for."""
+    """Those of `CUTS` that there is a part "encoder_..." for, in `cuts_file`."""
     keys_file: str
     optional: tuple[str, ...]
     """Fragments of keys that no forward pass reads; a checkpoint may lack them."""
@@ -37,9 +42,17 @@ class ArchSpec:
         """True for a key that a checkpoint may lack."""
         return any(fragment in key for fragment in self.optional)
 
-    def graph(self, part: str) -> Path:
-        """Path of the weight-free graph of a part."""
-        return FILES / self.graphs[part]
+    @property
+    def cuts_file(self) -> Path:
+        """A zip file of the encoders of a photo's part: alike as they are, they pack to a twentieth."""
+        return FILES / f"{self.name}_cuts.zip"
+
+    def graph(self, part: str) -> bytes:
+        """The weight-free graph of a part, or of "encoder_45" for 45 rows."""
+        if part in self.graphs:
+            return (FILES / self.graphs[part]).read_bytes()
+        with zipfile.ZipFile(self.cuts_file) as file:
+            return file.read(part)
 
 
 @cache
@@ -70,12 +83,11 @@ class ModelSpec:
 
 def _arch(name: str, optional: tuple[str, ...] = (), cuts: tuple[int, ...] = ()) -> ArchSpec:
     """An architecture with an image encoder of its own and SAM's prompt encoder and mask decoder."""
-    encoders = ("encoder", *(f"encoder_{rows}" for rows in cuts))
     return ArchSpec(
         name=name,
         img_size=1024,
         graphs={
-            **{part: f"{name}_{part}.onnx.graph" for part in encoders},
+            "encoder": f"{name}_encoder.onnx.graph",
             "prompts": "sam_prompts.onnx.graph",
             "decoder": "sam_decoder.onnx.graph",
             "decoder_masked": "sam_decoder_masked.onnx.graph",

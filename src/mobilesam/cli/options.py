@@ -23,7 +23,7 @@ Model: TypeAlias = Annotated[
 ]
 Runtime: TypeAlias = Annotated[str, typer.Option("--runtime", help="auto, openvino, onnx or pytorch.")]
 Device: TypeAlias = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps, gpu or npu.")]
-Precision: TypeAlias = Annotated[str, typer.Option("--precision", help="auto, fp32 or bf16.")]
+Precision: TypeAlias = Annotated[str, typer.Option("--precision", help="auto, fp32, bf16 or int8.")]
 Padding: TypeAlias = Annotated[str, typer.Option("--padding", help="auto, skip or full: the blank rest of the square.")]
 Threads: TypeAlias = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads of the runtime.")]
 

@@ -12,7 +12,7 @@ from ..errors import InputError
 from . import options
 
 if TYPE_CHECKING:
-    from ..model import SAM
+    pass
 
 EXAMPLES = """
 Examples:
@@ -92,9 +92,7 @@ def run(
     from .progress import work_bar
 
     settings = {"model": model, "runtime": runtime, "device": device, "precision": precision, "padding": padding}
-
-    def other(text: str) -> SAM:
-        return load(**{**settings, **_changes(text)}, threads=threads)
+    other = lambda text: load(**{**settings, **_changes(text)}, threads=threads)  # noqa: E731
 
     if resume and output is None:
         raise InputError("--resume goes on with what is written; say where with -o.")

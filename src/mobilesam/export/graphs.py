@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,10 +91,17 @@ def write_architecture(arch: str, folder: Path) -> None:
     sam = weightless(arch)
     lines = [f"{json.dumps(key)}: {json.dumps(list(value.shape))}" for key, value in sam.state_dict().items()]
     (folder / f"{arch}.keys.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    own = ("encoder", *(f"encoder_{rows}" for rows in ARCHS[arch].cuts))
-    for part in (*own, *PARTS[1:]) if arch == "mobile_sam" else own:
-        owner = arch if part in own else "sam"
+    for part in PARTS if arch == "mobile_sam" else PARTS[:1]:
+        owner = arch if part == "encoder" else "sam"
         (folder / f"{owner}_{part}.onnx.graph").write_bytes(graph(sam, part))
+
+
+def write_cuts(arch: str, path: Path) -> None:
+    """Write the encoders of a photo's part, for each of the architecture's cuts, as one zip file."""
+    sam = weightless(arch)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+        for rows in ARCHS[arch].cuts:
+            file.writestr(zipfile.ZipInfo(f"encoder_{rows}"), graph(sam, f"encoder_{rows}"), zipfile.ZIP_DEFLATED)
 
 
 def weightless(arch: str | TinyVitConfig, img_size: int = 1024) -> Sam:
