@@ -1,0 +1,101 @@
+"""The outermost layer: who may come in, the request's id, the log line, the counters, safe headers."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from contextlib import nullcontext
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .gate import Visit, client_of, owner_of
+from .pool import log_failure
+from .problems import Problem, client_gone
+from .service import Service
+
+log = logging.getLogger("mobilesam.server")
+PROTECTED = ("/v1/", "/metrics")
+"""Paths that ask for a token, where there are tokens."""
+METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH")
+HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
+
+
+class Front:
+    """ASGI middleware around all else."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.monotonic()
+        visit = Visit(secrets.token_hex(8), began + self._service.config.timeout)
+        scope["mobilesam.visit"] = visit
+        answer = _Answer(send, visit, private=scope["path"].startswith(PROTECTED))
+        try:
+            await self._enter(scope, receive, answer.send, visit)
+        except Problem as problem:
+            await self._say(problem, scope, receive, answer)
+        except Exception as error:  # noqa: BLE001  # the last one who can answer
+            log_failure(f"request {visit.id} failed", error)
+            failure = Problem(500, "Internal", f"The server failed in an unforeseen way; its log names {visit.id}.")
+            await self._say(failure, scope, receive, answer)
+        finally:
+            self._note(scope, answer, visit, time.monotonic() - began)
+            self._service.gate.release(visit)
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
+        request = Request(scope)
+        self._check_host(request)
+        if scope["path"].startswith(PROTECTED) and scope["method"] != "OPTIONS":
+            visit.owner = owner_of(request, self._service.config)
+        is_work = scope["method"] == "POST" and scope["path"].startswith("/v1/")
+        gate = self._service.gate
+        with gate.admitted(client_of(request, visit.owner)) if is_work else nullcontext():
+            await self._app(scope, receive, send)
+
+    def _check_host(self, request: Request) -> None:
+        """A web page elsewhere can point a name of its own at this machine: such a name is refused."""
+        known = self._service.config.hosts
+        if known and (request.url.hostname or "") not in known:
+            raise Problem(400, "BadRequest", "The Host header names another server than this one.")
+
+    async def _say(self, problem: Problem, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        if not answer.status:
+            await problem.response()(scope, receive, answer.send)
+
+    def _note(self, scope: Scope, answer: _Answer, visit: Visit, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "other")
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        status = answer.status or client_gone().status
+        self._service.metrics.answered(method, route, status, seconds)
+        fields = {"method": method, "route": route, "status": status, "ms": round(1000 * seconds, 1)}
+        fields |= {"bytes_in": visit.held, "bytes_out": answer.size, "request": visit.id}
+        log.info("request", extra={"fields": fields})
+
+
+class _Answer:
+    """Watches what is sent."""
+
+    def __init__(self, send: Send, visit: Visit, *, private: bool) -> None:
+        self._send, self._visit, self._private = send, visit, private
+        self.status = self.size = 0
+
+    async def send(self, message: Message) -> None:
+        """Note status and size, add headers."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            added: dict[str, Any] = {**HEADERS, "x-request-id": self._visit.id}
+            for name, value in added.items():
+                headers.setdefault(name, value)
+            if self._private:
+                headers.setdefault("cache-control", "no-store")
+        self.size += len(message.get("body", b""))
+        await self._send(message)
