@@ -29,10 +29,9 @@ NDJSON = "application/x-ndjson"
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer, ready to be sent."""
+    """An answer's content, ready to be sent."""
 
     body: bytes
-    media_type: str
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -57,14 +56,14 @@ def as_json(found: Found) -> Answer:
     masks = [one.to_dicts()[0] for one in found.each()]
     watch.lap("render")
     document = {"size": list(found.results.orig_shape), "masks": masks, "ms": {**found.ms, **watch.ms}}
-    return Answer(json.dumps(document).encode(), JSON)
+    return Answer(json.dumps(document).encode())
 
 
 def as_png(found: Found) -> Answer:
     """The one mask as a grey picture, 0 and 255."""
     buffer = io.BytesIO()
     Image.fromarray(found.results.masks[0] * np.uint8(255)).save(buffer, "PNG", compress_level=PNG_LEVEL)
-    return Answer(buffer.getvalue(), PNG, _measures(found.results))
+    return Answer(buffer.getvalue(), _measures(found.results))
 
 
 def as_geojson(found: Found) -> Answer:
@@ -74,14 +73,14 @@ def as_geojson(found: Found) -> Answer:
     for feature, prompt in zip(document["features"], found.results.prompt_index.tolist(), strict=True):
         feature["properties"]["prompt"] = prompt
         del feature["properties"]["image"]
-    return Answer(json.dumps(document).encode(), GEOJSON)
+    return Answer(json.dumps(document).encode())
 
 
 def as_npy(found: Found) -> Answer:
     """Low-resolution logits (N, S/4, S/4) float32, and in headers what brings them to the picture's size."""
     buffer = io.BytesIO()
     np.save(buffer, found.results.low_res, allow_pickle=False)
-    return Answer(buffer.getvalue(), NPY, _measures(found.results))
+    return Answer(buffer.getvalue(), _measures(found.results))
 
 
 FORMS: dict[str, Callable[[Found], Answer]] = {

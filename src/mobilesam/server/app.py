@@ -32,9 +32,10 @@ def build(sam: SAM, config: ServerConfig) -> FastAPI:
         version=__version__,
         description="Masks from clicks and boxes.",
         lifespan=_lifespan,
-        middleware=[Middleware(Front, service=service), *_cors(config)],
+        middleware=[*_cors(config), Middleware(Front, service=service)],
         docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # it would send clients to wherever their Host header says
     )
     app.state.service = service
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # FastAPI's way to extend it

@@ -1,4 +1,4 @@
-"""The outermost layer: who may come in, the request's id, the log line, the counters, safe headers."""
+"""The layer around all endpoints: who may come in, the request's id, the log line, the counters, safe headers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import logging
 import secrets
 import time
 from contextlib import nullcontext
-from typing import Any
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,11 +20,13 @@ log = logging.getLogger("mobilesam.server")
 PROTECTED = ("/v1/", "/metrics")
 """Paths that ask for a token, where there are tokens."""
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH")
+DRAINED = 64 * 1024
+"""Bytes of a refused body that are received all the same, so that the connection can be used again."""
 HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
 
 
 class Front:
-    """ASGI middleware around all else."""
+    """ASGI middleware around the endpoints."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
@@ -37,9 +38,9 @@ class Front:
         began = time.monotonic()
         visit = Visit(secrets.token_hex(8), began + self._service.config.timeout)
         scope["mobilesam.visit"] = visit
-        answer = _Answer(send, visit, private=scope["path"].startswith(PROTECTED))
+        answer = _Answer(scope, receive, send)
         try:
-            await self._enter(scope, receive, answer.send, visit)
+            await self._enter(scope, answer.receive, answer.send, visit)
         except Problem as problem:
             await self._say(problem, scope, receive, answer)
         except Exception as error:  # noqa: BLE001  # the last one who can answer
@@ -63,7 +64,7 @@ class Front:
     def _check_host(self, request: Request) -> None:
         """A web page elsewhere can point a name of its own at this machine: such a name is refused."""
         known = self._service.config.hosts
-        if known and (request.url.hostname or "") not in known:
+        if known and _name_of(request.headers.get("host", "")) not in known:
             raise Problem(400, "BadRequest", "The Host header names another server than this one.")
 
     async def _say(self, problem: Problem, scope: Scope, receive: Receive, answer: _Answer) -> None:
@@ -80,22 +81,50 @@ class Front:
         log.info("request", extra={"fields": fields})
 
 
-class _Answer:
-    """Watches what is sent."""
+def _name_of(host: str) -> str:
+    """A Host header without its port.
 
-    def __init__(self, send: Send, visit: Visit, *, private: bool) -> None:
-        self._send, self._visit, self._private = send, visit, private
+    >>> _name_of("localhost:8000"), _name_of("[::1]:8000")
+    ('localhost', '::1')
+    """
+    host = host.lower()
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+
+
+class _Answer:
+    """Watches what is received and sent."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._read = False
         self.status = self.size = 0
+
+    async def receive(self) -> Message:
+        """Note the body's end."""
+        message = await self._receive()
+        self._read = self._read or (message["type"] == "http.request" and not message.get("more_body", False))
+        return message
 
     async def send(self, message: Message) -> None:
         """Note status and size, add headers."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            added: dict[str, Any] = {**HEADERS, "x-request-id": self._visit.id}
-            for name, value in added.items():
+            for name, value in self._headers().items():
                 headers.setdefault(name, value)
-            if self._private:
-                headers.setdefault("cache-control", "no-store")
         self.size += len(message.get("body", b""))
         await self._send(message)
+
+    def _headers(self) -> dict[str, str]:
+        visit: Visit = self._scope["mobilesam.visit"]
+        added = {**HEADERS, "x-request-id": visit.id}
+        if self._scope["path"].startswith(PROTECTED):
+            added["cache-control"] = "no-store"
+        if not self._read and self._is_long():
+            added["connection"] = "close"  # or the server would go on receiving what nobody wants
+        return added
+
+    def _is_long(self) -> bool:
+        headers = Headers(scope=self._scope)
+        length = headers.get("content-length", "0")
+        return "transfer-encoding" in headers or not length.isdecimal() or int(length[:20]) > DRAINED

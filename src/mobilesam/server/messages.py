@@ -22,7 +22,7 @@ class RunLengths(Message):
     """A mask in COCO's compressed run lengths, of the picture's size."""
 
     size: tuple[int, int] = Field(description="Height and width.")
-    counts: str
+    counts: str = Field(max_length=2**20)
 
 
 class PromptIn(Message):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 
 from PIL import Image, UnidentifiedImageError
 
@@ -14,6 +13,8 @@ from ..types import U8
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM")
 """Pillow reads many more, some by starting other programs (EPS); these are what people send."""
 
+DAMAGED = "The picture is damaged or truncated; get it again."
+
 
 def decode(data: bytes, max_pixels: int) -> U8:
     """RGB (H, W, 3) uint8; the size is checked in the header, before a pixel is decoded.
@@ -23,15 +24,13 @@ def decode(data: bytes, max_pixels: int) -> U8:
     if not data:
         raise ImageError("The picture is empty (0 bytes).")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise ImageError(f"The upload is no picture that is read here ({', '.join(FORMATS)}).") from error
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLargeError(f"The picture has more pixels than the limit of {max_pixels}.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError) as error:
-        raise ImageError("The picture is damaged or truncated.") from error
+    except Exception as error:  # decoders of hostile bytes raise what they like
+        raise ImageError(DAMAGED) from error
     with image:
         if image.width * image.height > max_pixels:
             size = f"{image.width} x {image.height}"
@@ -44,5 +43,7 @@ def _pixels(image: Image.Image, max_pixels: int) -> U8:
         return to_rgb(image, max_pixels=max_pixels)
     except ImageError:
         raise
-    except Exception as error:  # decoders of hostile bytes raise what they like
-        raise ImageError("The picture is damaged.") from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ImageError(DAMAGED) from error

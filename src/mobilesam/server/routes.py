@@ -57,7 +57,7 @@ async def make_masks(request: Request) -> Response:
         return FORMS[form](Found(*service.work.masks(source, asked, stop), stop))
 
     answer = await lane.submit(work).result(request)
-    return Response(answer.body, headers=answer.headers, media_type=answer.media_type)
+    return Response(answer.body, headers=answer.headers, media_type=form)
 
 
 @router.post("/everything", **openapi.EVERYTHING)
