@@ -6,6 +6,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -15,10 +16,22 @@ from PIL import Image
 
 from mobilesam import SAM
 from mobilesam.server import ServerConfig, create_app
+from mobilesam.server.run import configured
 from mobilesam.testing import FakeBackend
 
 
-class GatedBackend(FakeBackend):
+class Small(FakeBackend):
+    """A fake of a quarter of the size, for speed."""
+
+    def __init__(self) -> None:
+        super().__init__(radius=32)
+        self.info = replace(self.info, img_size=256)
+
+    def encode(self, image_bchw: np.ndarray) -> np.ndarray:
+        return super().encode(image_bchw)[:, :, :16, :16].copy()
+
+
+class GatedBackend(Small):
     """A fake whose calls wait for a test while their gate is shut, and tell when they are there."""
 
     def __init__(self) -> None:
@@ -50,8 +63,7 @@ class Server(uvicorn.Server):
     """uvicorn in a thread."""
 
     def __init__(self, app: Any) -> None:
-        # The app's logger is the tests' business; h11 as the command has it.
-        super().__init__(uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=20))
+        super().__init__(configured(app, "127.0.0.1", 0))
         self.app = app
         self.up = threading.Event()
         self.thread = threading.Thread(target=self.run)
@@ -73,7 +85,7 @@ class Server(uvicorn.Server):
 @contextmanager
 def running(backend: Any = None, **limits: Any) -> Iterator[Server]:
     """A server with these limits, ready to answer."""
-    app = create_app(SAM.from_backend(backend or FakeBackend()), ServerConfig(**limits))
+    app = create_app(SAM.from_backend(backend or Small()), ServerConfig(**limits))
     server = Server(app)
     server.thread.start()
     try:

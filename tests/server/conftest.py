@@ -7,7 +7,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from servers import GatedBackend, Server, connect, running
+from mobilesam import SAM
+from servers import GatedBackend, Server, Small, connect, running
+
+
+@pytest.fixture
+def model() -> SAM:
+    """The model of these servers, asked directly."""
+    return SAM.from_backend(Small())
 
 
 @pytest.fixture

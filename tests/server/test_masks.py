@@ -31,9 +31,9 @@ PROMPTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 @pytest.mark.parametrize(("asked", "given"), PROMPTS)
 @pytest.mark.parametrize("multimask", [False, True, "best"])
 def test_json_is_what_the_model_says(
-    http: httpx.Client, fake_sam: SAM, asked: dict[str, Any], given: dict[str, Any], multimask: Any
+    http: httpx.Client, model: SAM, asked: dict[str, Any], given: dict[str, Any], multimask: Any
 ) -> None:
-    expected = fake_sam.predict(PIXELS, **given, multimask=multimask)[0]
+    expected = model.predict(PIXELS, **given, multimask=multimask)[0]
     answer = http.post("/v1/masks", json={"embedding": embed(http), "prompts": [asked], "multimask": multimask})
     found = answer.json()
     assert found["size"] == [40, 60]
@@ -44,12 +44,12 @@ def test_json_is_what_the_model_says(
     assert set(found["ms"]) == {"decode", "render"}
 
 
-def test_a_batch_keeps_its_order(http: httpx.Client, fake_sam: SAM) -> None:
+def test_a_batch_keeps_its_order(http: httpx.Client, model: SAM) -> None:
     prompts = [{"points": [[x, 20]]} if x % 2 else {"box": [x, 1, x + 5, 20]} for x in range(5, 13)]
     found = http.post("/v1/masks", json={"embedding": embed(http), "prompts": prompts}).json()["masks"]
     assert [mask["prompt"] for mask in found] == list(range(8))
     for prompt, mask in zip(prompts, found, strict=True):
-        one = fake_sam.predict(PIXELS, points=prompt.get("points"), bboxes=prompt.get("box"))[0]
+        one = model.predict(PIXELS, points=prompt.get("points"), bboxes=prompt.get("box"))[0]
         assert mask["rle"] == one.rle()[0]
 
 
@@ -61,13 +61,13 @@ def test_a_picture_in_a_form_needs_no_embedding(http: httpx.Client) -> None:
     assert set(answer.json()["ms"]) == {"encode", "decode", "render"}
 
 
-def test_png_is_the_mask(http: httpx.Client, fake_sam: SAM) -> None:
+def test_png_is_the_mask(http: httpx.Client, model: SAM) -> None:
     answer = http.post("/v1/masks", json=click(embed(http)), headers={"accept": "image/png"})
     assert answer.headers["content-type"] == "image/png"
     with Image.open(io.BytesIO(answer.content)) as image:
         assert image.mode == "L"
         found = np.asarray(image)
-    assert np.array_equal(found, fake_sam.predict(PIXELS, points=[30, 20])[0].masks[0] * np.uint8(255))
+    assert np.array_equal(found, model.predict(PIXELS, points=[30, 20])[0].masks[0] * np.uint8(255))
     assert answer.headers["x-predicted-iou"] == "0.750000"
 
 
@@ -77,10 +77,10 @@ def test_png_of_several_masks_is_refused_before_the_work(http: httpx.Client) -> 
         assert problem(answer) == (406, "NotAcceptable")
 
 
-def test_geojson_draws_the_mask(http: httpx.Client, fake_sam: SAM) -> None:
+def test_geojson_draws_the_mask(http: httpx.Client, model: SAM) -> None:
     body = click(embed(http), multimask=True)
     document = http.post("/v1/masks", json=body, headers={"accept": "application/geo+json"}).json()
-    expected = fake_sam.predict(PIXELS, points=[30, 20], multimask=True)[0]
+    expected = model.predict(PIXELS, points=[30, 20], multimask=True)[0]
     assert len(document["features"]) == 3
     for feature, mask in zip(document["features"], expected.masks, strict=True):
         assert shape(feature["geometry"]).area == mask.sum() == feature["properties"]["area"]
@@ -98,11 +98,11 @@ def test_geojson_of_an_empty_mask(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("accept", ["application/x-npy", "application/octet-stream"])
-def test_logits_come_with_what_brings_them_to_full_size(http: httpx.Client, fake_sam: SAM, accept: str) -> None:
+def test_logits_come_with_what_brings_them_to_full_size(http: httpx.Client, model: SAM, accept: str) -> None:
     answer = http.post("/v1/masks", json=click(embed(http), multimask=True), headers={"accept": accept})
     assert answer.headers["content-type"] == accept
     logits = np.load(io.BytesIO(answer.content), allow_pickle=False)
-    expected = fake_sam.predict(PIXELS, points=[30, 20], multimask=True)[0]
+    expected = model.predict(PIXELS, points=[30, 20], multimask=True)[0]
     assert logits.dtype == np.float32
     assert np.array_equal(logits, expected.low_res)
     height, width = map(int, answer.headers["x-image-size"].split(","))
@@ -173,7 +173,7 @@ def test_json_that_is_none(http: httpx.Client, text: str) -> None:
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "-1", "1" * 400])
 def test_numbers_that_are_none_or_too_large(http: httpx.Client, number: str) -> None:
-    text = '{"embedding": "%s", "prompts": [{"points": [[%s, 20]]}]}' % (embed(http), number)
+    text = json.dumps(click(embed(http), 12345)).replace("12345", number)
     answer = http.post("/v1/masks", content=text, headers={"content-type": "application/json"})
     assert problem(answer)[0] == 422
 

@@ -68,7 +68,7 @@ HOSTILE = {
     "text": b"this is no picture",
     "html": b"<html><script>alert(1)</script></html>",
     "a PNG's signature alone": PNG[:8],
-    "eps, which Pillow gives to Ghostscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n",
+    "eps, for Ghostscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n",
     "svg with a file": b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>',
     "zip": b"PK\x03\x04" + bytes(200),
     "truncated png": noisy("PNG")[:3000],
@@ -80,7 +80,7 @@ HOSTILE = {
     "png of no size": bomb(0, 0),
     "png with a wrong checksum": noisy("PNG").replace(b"IDAT", b"IDAT", 1)[:-30] + bytes(30),
     "tiff pointing nowhere": b"II*\x00\xff\xff\xff\x7f",
-    "tiff pointing at itself": b"II*\x00\x08\x00\x00\x00\x01\x00\x00\x01\x03\x00\x01\x00\x00\x00\xff\xff\x00\x00\x08\x00\x00\x00",
+    "tiff pointing at itself": struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 256, 3, 1, 0xFFFF, 8),
     "ppm with letters": b"P6\nab cd\n255\n",
 }
 

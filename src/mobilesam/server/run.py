@@ -12,6 +12,7 @@ from .config import ServerConfig
 from .logs import to_stderr
 
 if TYPE_CHECKING:
+    import uvicorn
     from fastapi import FastAPI
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -52,10 +53,15 @@ def check_access(host: str, config: ServerConfig, *, allow_anyone: bool) -> None
 
 def serve(app: FastAPI, host: str, port: int) -> None:
     """Answer until SIGTERM or SIGINT; running requests are finished first. Raises MissingDependencyError."""
-    uvicorn = require("uvicorn", "serve", "The server")
+    server = require("uvicorn", "serve", "The server").Server(configured(app, host, port))
     to_stderr()
+    server.run()
+
+
+def configured(app: FastAPI, host: str, port: int) -> uvicorn.Config:
+    """How uvicorn serves the application."""
     config: ServerConfig = app.state.service.config
-    uvicorn.run(
+    return require("uvicorn", "serve", "The server").Config(  # type: ignore[no-any-return]
         app,
         host=host,
         port=port,
