@@ -61,10 +61,12 @@ class _Lines(StreamingResponse):
     @staticmethod
     async def _lines(job: Job[bytes], news: _News, deadline: float, seconds: float) -> AsyncIterator[bytes]:
         try:
-            while not job.future.done():
+            while True:
+                await asyncio.wait_for(news.wait(), max(0.0, deadline - time.monotonic()))
                 if progress := news.take():
                     yield _line({"progress": progress})
-                await asyncio.wait_for(news.wait(), max(0.0, deadline - time.monotonic()))
+                if job.future.done():
+                    break
             yield job.outcome()
         except asyncio.TimeoutError:
             yield _line(timed_out(seconds).body())
