@@ -16,7 +16,7 @@ from PIL import Image
 
 from mobilesam import SAM
 from mobilesam.server import ServerConfig, create_app
-from mobilesam.server.run import configured
+from mobilesam.server.run import address_of, configured, listen
 from mobilesam.testing import FakeBackend
 
 
@@ -63,19 +63,16 @@ class Server(uvicorn.Server):
     """uvicorn in a thread."""
 
     def __init__(self, app: Any) -> None:
-        super().__init__(configured(app, "127.0.0.1", 0))
+        super().__init__(configured(app))
         self.app = app
         self.up = threading.Event()
-        self.thread = threading.Thread(target=self.run)
+        self.listener = listen("127.0.0.1", 0)
+        self.address = address_of(self.listener)
+        self.thread = threading.Thread(target=self.run, args=([self.listener],))
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         self.up.set()
-
-    @property
-    def address(self) -> str:
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        return f"http://{host}:{port}"
 
     @property
     def service(self) -> Any:
@@ -90,7 +87,6 @@ def running(backend: Any = None, **limits: Any) -> Iterator[Server]:
     server.thread.start()
     try:
         assert server.up.wait(30)
-        server.address  # noqa: B018  # before it is gone
         yield server
     finally:
         if isinstance(backend, GatedBackend):

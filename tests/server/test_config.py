@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import socket
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +20,7 @@ from mobilesam.server.logs import JsonLines
 from mobilesam.server.run import LOCAL, check_access, listening
 
 TOKEN = "a-token-of-some-length"
-Started = tuple[ServerConfig, str, int]
+Started = tuple[ServerConfig, str]
 
 
 @pytest.fixture
@@ -27,9 +28,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Started]:
     """What `mobilesam serve` would have started."""
     found: list[Started] = []
 
-    def note(app: Any, host: str, port: int) -> None:
+    def note(app: Any, listener: socket.socket) -> None:
         app.state.service.pool.close()
-        found.append((app.state.service.config, host, port))
+        found.append((app.state.service.config, listener.getsockname()[0]))
 
     monkeypatch.setattr("mobilesam.server.run.serve", note)
     return found
@@ -96,15 +97,22 @@ def test_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_command(run_cli: Callable[..., tuple[int, str, str]], started: list[Started], tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"{TOKEN}\n{TOKEN}2\n")
-    code, _, said = run_cli("serve", "--port", "81", "--queue", "5", "--ttl", "9", "--cors-origin", "https://a.org")
-    assert (code, started.pop()) == (
-        0,
-        (ServerConfig(queue=5, ttl=9, origins=("https://a.org",), hosts=LOCAL), "127.0.0.1", 81),
-    )
-    assert "http://127.0.0.1:81" in said
-    code, _, said = run_cli("serve", "--host", "0.0.0.0", "--token-file", tokens)
-    assert (code, started.pop()) == (0, (ServerConfig(tokens=(TOKEN, f"{TOKEN}2")), "0.0.0.0", 8000))
+    arguments = ("--port", "0", "--queue", "5", "--ttl", "9", "--cors-origin", "https://a.org")
+    code, _, said = run_cli("serve", *arguments)
+    config = ServerConfig(queue=5, ttl=9, origins=("https://a.org",), hosts=LOCAL)
+    assert (code, started.pop()) == (0, (config, "127.0.0.1"))
+    assert "listens on http://127.0.0.1:" in said
+    code, _, said = run_cli("serve", "--host", "0.0.0.0", "--token-file", tokens, "--port", "0")
+    assert (code, started.pop()) == (0, (ServerConfig(tokens=(TOKEN, f"{TOKEN}2")), "0.0.0.0"))
     assert TOKEN not in said
+
+
+def test_a_port_that_is_taken(run_cli: Callable[..., tuple[int, str, str]], started: list[Started]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, _, said = run_cli("serve", "--port", str(taken.getsockname()[1]))
+    assert code == 2
+    assert "Can't listen" in said
+    assert not started
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ def test_a_shutdown_finishes_what_runs(gated: GatedBackend) -> None:
         answer = threads.submit(http.post, "/v1/masks", json=click(name))
         until(lambda: gated.calls["decode"] == calls + 1)
         server.should_exit = True
-        until(lambda: not server.servers[0].is_serving())
+        until(lambda: server.listener.fileno() == -1)
         gated.open()
         assert answer.result().status_code == 200
         server.thread.join(30)

@@ -53,7 +53,7 @@ def run(
     from dataclasses import fields, replace
 
     from ..server import ServerConfig, create_app
-    from ..server.run import LOCAL, check_access, is_loopback, listening, serve
+    from ..server.run import LOCAL, address_of, check_access, is_loopback, listen, listening, serve
     from .photos import load
 
     limits = {field.name: given[field.name] for field in fields(ServerConfig) if field.name in given}
@@ -63,8 +63,9 @@ def run(
     if is_loopback(host) and not config.hosts:
         config = replace(config, hosts=LOCAL)
     app = create_app(load(model, runtime, device, precision, threads), config)
-    typer.echo(f"mobilesam listens on http://{host}:{port}  (endpoints: /docs)", err=True)
-    serve(app, host, port)
+    with listen(host, port) as listener:
+        typer.echo(f"mobilesam listens on {address_of(listener)}  (endpoints: /docs)", err=True)
+        serve(app, listener)
 
 
 def _tokens(path: Path | None) -> tuple[str, ...] | None:

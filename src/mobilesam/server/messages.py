@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -10,6 +10,9 @@ from ..everything import EverythingConfig
 from .problems import Problem
 
 M = TypeVar("M", bound=BaseModel)
+Size: TypeAlias = Annotated[list[int], Field(min_length=2, max_length=2, description="Height and width.")]
+Point: TypeAlias = Annotated[list[float], Field(min_length=2, max_length=2)]
+Box: TypeAlias = Annotated[list[float], Field(min_length=4, max_length=4, description="x1, y1, x2, y2")]
 
 
 class Message(BaseModel):
@@ -21,18 +24,18 @@ class Message(BaseModel):
 class RunLengths(Message):
     """A mask in COCO's compressed run lengths, of the picture's size."""
 
-    size: tuple[int, int] = Field(description="Height and width.")
+    size: Size
     counts: str = Field(max_length=2**20)
 
 
 class PromptIn(Message):
     """One object: points, a box, an earlier mask, or several of these together; in the picture's pixels."""
 
-    points: list[tuple[float, float]] = Field(default=[], description="[x, y], from the top left corner.")
+    points: list[Point] = Field(default=[], description="[x, y], from the top left corner.")
     labels: list[Literal[0, 1]] | None = Field(
         default=None, description="1 object (the default), 0 not this; one a point."
     )
-    box: tuple[float, float, float, float] | None = Field(default=None, description="x1, y1, x2, y2")
+    box: Box | None = None
     mask: RunLengths | None = None
 
 
@@ -87,7 +90,7 @@ class EmbeddingMade(BaseModel):
     """An embedding that is kept for further requests."""
 
     id: str
-    size: tuple[int, int] = Field(description="Height and width of the picture.")
+    size: Size
     model: str
     expires_in: float | None = Field(description="Seconds after the last use.")
 
@@ -96,7 +99,7 @@ class MaskOut(BaseModel):
     """One mask."""
 
     rle: RunLengths
-    box: tuple[float, float, float, float] = Field(description="x1, y1, x2, y2 along pixel edges; zeros if empty.")
+    box: Box
     area: int
     iou: float = Field(description="Predicted IoU.")
     prompt: int = Field(description="Which prompt it answers.")
@@ -105,7 +108,7 @@ class MaskOut(BaseModel):
 class MasksMade(BaseModel):
     """The masks of all prompts, in their order."""
 
-    size: tuple[int, int]
+    size: Size
     masks: list[MaskOut]
     ms: dict[str, float] = Field(description="Milliseconds of the steps.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -37,18 +38,20 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorMade, "description": STATUSES[status]} for status in statuses}
 
 
-def _form(model: type | None) -> dict[str, Any]:
+def _form(model: type | None, required: Sequence[str] = ("image",)) -> dict[str, Any]:
     """A form with an image, and with a request where there is one."""
     fields: dict[str, Any] = {"image": {"type": "string", "format": "binary"}}
     if model:
         fields["request"] = _ref(model)
-    schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    schema = {"type": "object", "properties": fields, "required": list(required), "additionalProperties": False}
     encoding = {"request": {"contentType": "application/json"}} if model else {}
     return {"multipart/form-data": {"schema": schema, "encoding": encoding}}
 
 
-def _body(model: type) -> dict[str, Any]:
-    content = {"application/json": {"schema": _ref(model)}, **_form(model)}
+def _body(model: type, required: Sequence[str]) -> dict[str, Any]:
+    """JSON about an embedding, or a form."""
+    about = {"required": ["embedding"], "properties": {"embedding": {"type": "string"}}}
+    content = {"application/json": {"schema": {"allOf": [_ref(model), about]}}, **_form(model, required)}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -75,7 +78,7 @@ MASKS: dict[str, Any] = {
         },
         **_errors(*WORK),
     },
-    "openapi_extra": _body(MasksRequest),
+    "openapi_extra": _body(MasksRequest, ("image", "request")),
 }
 EVERYTHING: dict[str, Any] = {
     "response_model": None,
@@ -83,7 +86,7 @@ EVERYTHING: dict[str, Any] = {
         200: {"description": "Lines of JSON.", "content": {"application/x-ndjson": {"schema": {"type": "string"}}}},
         **_errors(*WORK),
     },
-    "openapi_extra": _body(EverythingRequest),
+    "openapi_extra": _body(EverythingRequest, ("image",)),
 }
 MODELS: dict[str, Any] = {"responses": _errors(401)}
 

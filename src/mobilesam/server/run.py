@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from typing import TYPE_CHECKING
 
 from .. import settings
@@ -51,20 +52,35 @@ def check_access(host: str, config: ServerConfig, *, allow_anyone: bool) -> None
         )
 
 
-def serve(app: FastAPI, host: str, port: int) -> None:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that clients can reach. Raises InputError where the address can't be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise InputError(
+            f"Can't listen on {host}, port {port}: {error}. Choose others by --host and --port."
+        ) from error
+
+
+def address_of(listener: socket.socket) -> str:
+    """Where a listening socket is reached, as a URL."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(app: FastAPI, listener: socket.socket) -> None:
     """Answer until SIGTERM or SIGINT; running requests are finished first. Raises MissingDependencyError."""
-    server = require("uvicorn", "serve", "The server").Server(configured(app, host, port))
+    server = require("uvicorn", "serve", "The server").Server(configured(app))
     to_stderr()
-    server.run()
+    server.run(sockets=[listener])
 
 
-def configured(app: FastAPI, host: str, port: int) -> uvicorn.Config:
+def configured(app: FastAPI) -> uvicorn.Config:
     """How uvicorn serves the application."""
     config: ServerConfig = app.state.service.config
     return require("uvicorn", "serve", "The server").Config(  # type: ignore[no-any-return]
         app,
-        host=host,
-        port=port,
         access_log=False,  # front.py writes a line for each request
         log_config=None,
         server_header=False,

@@ -115,12 +115,12 @@ def mask_of(lengths: RunLengths, image_hw: tuple[int, int]) -> Bool:
 
     Raises PromptError unless they fill exactly the picture.
 
-    >>> mask_of(RunLengths(size=(1, 4), counts="121"), (1, 4)).tolist()
+    >>> mask_of(RunLengths(size=[1, 4], counts="121"), (1, 4)).tolist()
     [[False, True, True, False]]
     """
     height, width = image_hw
-    if lengths.size != (height, width):
-        raise PromptError(f"The mask has the size {list(lengths.size)}, the picture {[height, width]}.")
+    if lengths.size != [height, width]:
+        raise PromptError(f"The mask has the size {lengths.size}, the picture {[height, width]}.")
     counts = counts_of(lengths.counts)
     if counts is None or sum(counts) != height * width or min(counts) < 0:
         raise PromptError("The mask's run lengths don't fill the picture; send COCO's compressed form.")
