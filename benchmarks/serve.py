@@ -35,6 +35,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = (ROOT / "examples/coffee.png", *sorted((ROOT / "tests/golden").glob("*.png")))
 CLICKS = 6
 """Of each photo."""
+UPLOADS = 4
+"""Photos that are sent at a time before the clicking begins."""
 EMBEDDING = 4_200_000
 """Bytes of one, rounded up: the server keeps those of all clients and a few more, which many requests soon fill."""
 GROWTH = 24 * 2**20
@@ -120,6 +122,9 @@ def tasks(photos: Sequence[Path] = PHOTOS, clicks: int = CLICKS) -> list[Task]:
 class Tally:
     """What clients met."""
 
+    clients: int = 0
+    ready: int = 0
+    """Clients that have sent their photo."""
     encodes: list[float] = field(default_factory=list)
     clicks: list[float] = field(default_factory=list)
     wrong: int = 0
@@ -159,11 +164,18 @@ async def click(http: httpx.AsyncClient, task: Task, name: str, which: int, tall
     tally.wrong += answer.json()["masks"][0]["rle"] != task.expected[which]
 
 
-async def session(address: str, task: Task, number: int, end: float, tally: Tally, pause: float) -> None:
-    """A client: one photo, then clicks until the time is over, with a moment to look at each mask."""
+async def session(
+    address: str, task: Task, number: int, seconds: float, tally: Tally, pause: float, start: asyncio.Semaphore
+) -> None:
+    """A client: one photo, then clicks for a time, with a moment to look at each mask."""
     async with connection(address) as http:
-        name = await embed(http, task, tally)
-        step = number
+        async with start:
+            name = await embed(http, task, tally)
+        tally.ready += 1
+        while tally.ready < tally.clients:  # all click at the same time
+            await asyncio.sleep(0.05)
+        step, end = number, time.monotonic() + seconds
+        await asyncio.sleep(pause * number / tally.clients)
         while name:
             await click(http, task, name, step % len(task.clicks), tally)
             step += 1
@@ -178,9 +190,9 @@ def connection(address: str) -> httpx.AsyncClient:
 
 
 async def click_for(address: str, work: list[Task], clients: int, seconds: float, pause: float) -> Tally:
-    """Many clients at a time."""
-    tally, end = Tally(), time.monotonic() + seconds
-    each = (session(address, work[i % len(work)], i, end, tally, pause) for i in range(clients))
+    """Many clients, who send their photos a few at a time, and then click all at once."""
+    tally, start = Tally(clients=clients), asyncio.Semaphore(UPLOADS)
+    each = (session(address, work[i % len(work)], i, seconds, tally, pause, start) for i in range(clients))
     await asyncio.gather(*each)
     return tally
 
