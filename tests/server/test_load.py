@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import socket
@@ -10,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from starlette.responses import Response
 
 from mobilesam import BackendError
 from servers import GatedBackend, Server, click, connect, embed, picture, problem, running, until
@@ -276,3 +279,22 @@ def test_keep_alive_survives_refusals(http: httpx.Client) -> None:
     """A refused click doesn't cost the connection."""
     assert http.post("/v1/masks", json=click("x")).status_code == 404
     assert "connection" not in http.post("/v1/masks", json={}).headers
+
+
+def test_a_client_that_does_not_read_loses_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    with running(timeout=1) as server, connect(server) as http, caplog.at_level(logging.INFO, "mobilesam.server"):
+        server.app.router.add_route("/v1/large", lambda _: Response(bytes(50_000_000)), methods=["POST"])
+        deaf = post_raw(server, "/v1/large", "text/plain", b"")
+        until(lambda: "request" in [record.message for record in caplog.records])
+        deaf.close()
+        (line,) = [record for record in caplog.records if record.message == "request"]
+        assert line.fields["status"] == 499  # type: ignore[attr-defined]
+        assert server.service.gate.open == 0
+        assert len(http.post("/v1/large").content) == 50_000_000
+
+
+def test_a_long_answer_comes_whole() -> None:
+    with running(max_prompts=500) as server, connect(server) as http:
+        body = {**click(embed(http)), "prompts": 300 * click("")["prompts"]}
+        answer = http.post("/v1/masks", json=body, headers={"accept": "application/x-npy"})
+        assert np.load(io.BytesIO(answer.content)).shape == (300, 64, 64)

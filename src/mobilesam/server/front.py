@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .gate import Visit, client_of, owner_of
 from .pool import log_failure
-from .problems import Problem, client_gone
+from .problems import CLIENT_GONE, Problem
 from .service import Service
 
 log = logging.getLogger("mobilesam.server")
@@ -22,6 +23,8 @@ PROTECTED = ("/v1/", "/metrics")
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH")
 DRAINED = 64 * 1024
 """Bytes of a refused body that are received all the same, so that the connection can be used again."""
+PIECE = 64 * 1024
+"""Bytes of an answer that are sent at a time: the rest waits here, where it counts as a request under way."""
 HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
 
 
@@ -38,11 +41,13 @@ class Front:
         began = time.monotonic()
         visit = Visit(secrets.token_hex(8), began + self._service.config.timeout)
         scope["mobilesam.visit"] = visit
-        answer = _Answer(scope, receive, send)
+        answer = _Answer(scope, receive, send, self._service.config.timeout)
         try:
             await self._enter(scope, answer.receive, answer.send, visit)
         except Problem as problem:
             await self._say(problem, scope, receive, answer)
+        except ConnectionError:
+            answer.status = CLIENT_GONE
         except Exception as error:  # noqa: BLE001  # the last one who can answer
             log_failure(f"request {visit.id} failed", error)
             failure = Problem(500, "Internal", f"The server failed in an unforeseen way; its log names {visit.id}.")
@@ -74,7 +79,7 @@ class Front:
     def _note(self, scope: Scope, answer: _Answer, visit: Visit, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")
         method = scope["method"] if scope["method"] in METHODS else "other"
-        status = answer.status or client_gone().status
+        status = answer.status or CLIENT_GONE
         self._service.metrics.answered(method, route, status, seconds)
         fields = {"method": method, "route": route, "status": status, "ms": round(1000 * seconds, 1)}
         fields |= {"bytes_in": visit.held, "bytes_out": answer.size, "request": visit.id}
@@ -94,8 +99,8 @@ def _name_of(host: str) -> str:
 class _Answer:
     """Watches what is received and sent."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._scope, self._receive, self._send = scope, receive, send
+    def __init__(self, scope: Scope, receive: Receive, send: Send, patience: float) -> None:
+        self._scope, self._receive, self._send, self._patience = scope, receive, send, patience
         self._read = False
         self.status = self.size = 0
 
@@ -112,8 +117,19 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             for name, value in self._headers().items():
                 headers.setdefault(name, value)
-        self.size += len(message.get("body", b""))
-        await self._send(message)
+        content = message.get("body", b"")
+        self.size += len(content)
+        for start in range(0, max(1, len(content)), PIECE):
+            last = start + PIECE >= len(content)
+            piece = {"body": content[start : start + PIECE], "more_body": not last or message.get("more_body", False)}
+            await self._deliver({**message, **piece} if content else message)
+
+    async def _deliver(self, message: Message) -> None:
+        """Raises ConnectionError where the client doesn't take it: its place is needed."""
+        try:
+            await asyncio.wait_for(self._send(message), self._patience)
+        except asyncio.TimeoutError as error:
+            raise ConnectionAbortedError("the client doesn't read") from error
 
     def _headers(self) -> dict[str, str]:
         visit: Visit = self._scope["mobilesam.visit"]
