@@ -46,6 +46,7 @@ def run(
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    padding: options.Padding = "auto",
     threads: options.Threads = None,
 ) -> None:
     """Answer clicks over HTTP, on this machine alone unless told otherwise. GET /docs lists the endpoints."""
@@ -62,7 +63,7 @@ def run(
     check_access(host, config, allow_anyone=allow_anyone)
     if is_loopback(host) and not config.hosts:
         config = replace(config, hosts=LOCAL)
-    app = create_app(load(model, runtime, device, precision, threads), config)
+    app = create_app(load(model, runtime, device, precision, padding, threads), config)
     with listen(host, port) as listener:
         typer.echo(f"mobilesam listens on {address_of(listener)}  (endpoints: /docs)", err=True)
         serve(app, listener)

@@ -47,6 +47,7 @@ class Found:
         """Mask by mask: full-size masks of many prompts on a large picture don't fit into memory together."""
         for one in self.results:
             self.stop.check()
+            _ = one.masks  # made once: boxes, areas and run lengths would each make it anew
             yield one
 
 
