@@ -14,6 +14,9 @@
     ├── NotSupportedError (NotImplementedError)  what this version doesn't do
     ├── BackendError (RuntimeError)            a runtime refused to load or run
     ├── ExportError (RuntimeError)             an exported file doesn't do what the model does
+    ├── ServiceError (ConnectionError)         a server refused a request, failed, or can't be reached
+    │   ├── ServiceBusyError                   it has too much to do: try again in a moment
+    │   └── EmbeddingLostError                 it doesn't have the embedding any more: embed again
     └── TrainingError (RuntimeError)           training can't go on: a loss that is no number, too little memory
 
 Each message says what was wrong, what was given, and what to do.
@@ -76,6 +79,18 @@ class BackendError(MobileSAMError, RuntimeError):
 
 class ExportError(MobileSAMError, RuntimeError):
     """An exported file was tried and gives other masks than the model it was made of."""
+
+
+class ServiceError(MobileSAMError, ConnectionError):
+    """A server refused a request, failed, or can't be reached."""
+
+
+class ServiceBusyError(ServiceError):
+    """A server has too much to do, or gave no answer in time; the same request may do a moment later."""
+
+
+class EmbeddingLostError(ServiceError):
+    """A server doesn't have the embedding any more."""
 
 
 class TrainingError(MobileSAMError, RuntimeError):

@@ -7,6 +7,7 @@
 | MOBILESAM_MAX_PIXELS | the most pixels an image may have | 178956970, Pillow's own limit |
 | MOBILESAM_MAX_BYTES | the most bytes an image file may have | 1000000000 |
 | MOBILESAM_RUNTIME | runtime that "auto" takes: openvino, onnx or pytorch | unset |
+| MOBILESAM_SERVE_... | options of the server: docs/server.md lists them | unset |
 | DISPLAY, WAYLAND_DISPLAY | on Linux, that windows can be shown | unset |
 """
 
@@ -59,6 +60,11 @@ def preferred_runtime() -> str | None:
 def has_display() -> bool:
     """True where a window can be shown."""
     return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def serve(name: str) -> str | None:
+    """What MOBILESAM_SERVE_<NAME> says, if anything."""
+    return os.environ.get(f"MOBILESAM_SERVE_{name.upper()}") or None
 
 
 def _positive_int(name: str, default: int) -> int:

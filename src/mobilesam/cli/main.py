@@ -13,7 +13,7 @@ import typer
 
 from .. import __version__
 from ..errors import CheckpointError, ImageError, InputError, MobileSAMError
-from . import bench, everything, export, info, models, options, predict, train, val
+from . import bench, everything, export, info, models, options, predict, serve, train, val
 
 app = typer.Typer(
     name="mobilesam",
@@ -30,6 +30,7 @@ app.command("export", epilog=export.EXAMPLES)(export.run)
 app.command("val", epilog=val.EXAMPLES)(val.run)
 app.add_typer(train.app)
 app.command("bench", epilog=bench.EXAMPLES)(bench.run)
+app.command("serve", epilog=serve.EXAMPLES)(serve.run)
 app.command("models", epilog=models.EXAMPLES)(models.run)
 app.command("info", epilog=info.EXAMPLES)(info.run)
 
