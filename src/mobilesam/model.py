@@ -37,11 +37,11 @@ class SAM:
     `model` is a name of the catalog (`mobilesam models` lists them), a weights file (.safetensors, or .pt and .pth
     where torch is installed), or a folder that `export` has written, which fixes runtime, device and precision.
     `runtime` is "auto", "openvino", "onnx" or "pytorch"; `device` "auto", "cpu", "cuda", "cuda:1", "mps" or OpenVINO's
-    "gpu" and "npu"; `precision` "auto", "fp32", "bf16" or "int8" (docs/performance.md says what each costs); `threads` the CPU threads
-    of the runtime. `padding` is "full" to encode the whole square as upstream does, "skip" to leave out the blank rest
-    of photos that aren't square, which is up to 1.6 times faster and gives nearly the same masks
-    (docs/decisions/0004-skipping-the-padding.md), or "auto": "skip" where the model can, unless precision="fp32" asks
-    for upstream's numbers.
+    "gpu" and "npu"; `precision` "auto", "fp32", "bf16" or "int8" (docs/performance.md says what each costs);
+    `threads` the CPU threads of the runtime. `padding` is "full" to encode the whole square as upstream does, "skip" to
+    leave out the blank rest of photos that aren't square, which is up to 1.6 times faster and gives nearly the same
+    masks (docs/decisions/0004-skipping-the-padding.md), or "auto": "skip" where the model can, unless precision="fp32"
+    asks for upstream's numbers.
 
     One object may be used by several threads at once.
 

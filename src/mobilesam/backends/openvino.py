@@ -190,8 +190,8 @@ def _precision(core: Any, device: str, precision: str, ranges: Ranges | None) ->
     _check_device(core, device)
     if precision == "int8" and not ranges:
         raise InputError(
-            "int8 needs ranges that were measured on photos, which only the bundled weights have, on the CPU. For others "
-            "write files by `mobilesam export --format openvino --precision int8 --photos FOLDER`, or leave out precision."
+            "int8 needs ranges that were measured on photos, which only the bundled weights have, on the CPU. "
+            "For others: mobilesam export --format openvino --precision int8 --photos FOLDER, or leave out precision."
         )
     if precision != "auto":
         return precision

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, TypeGuard
 
 import typer
 
 from ..errors import InputError
 from . import options
-
-if TYPE_CHECKING:
-    pass
 
 EXAMPLES = """
 Examples:
@@ -92,8 +89,6 @@ def run(
     from .progress import work_bar
 
     settings = {"model": model, "runtime": runtime, "device": device, "precision": precision, "padding": padding}
-    other = lambda text: load(**{**settings, **_changes(text)}, threads=threads)  # noqa: E731
-
     if resume and output is None:
         raise InputError("--resume goes on with what is written; say where with -o.")
     sam = load(**settings, threads=threads)
@@ -101,8 +96,8 @@ def run(
         report = sam.val(
             data,
             protocol,
-            compare=other(compare) if compare else None,
-            reference=other(reference) if reference and not Path(reference).is_dir() else reference,
+            compare=load(**settings | _changes(compare), threads=threads) if compare else None,
+            reference=load(**settings | _changes(reference), threads=threads) if _is_model(reference) else reference,
             boxes=boxes,
             layout=layout,
             images=images,
@@ -121,6 +116,11 @@ def run(
     show(report)
     if output:
         typer.echo(f"wrote {output / 'report.html'}")
+
+
+def _is_model(reference: str | None) -> TypeGuard[str]:
+    """False for an earlier run's folder."""
+    return reference is not None and not Path(reference).is_dir()
 
 
 def _changes(text: str) -> dict[str, str]:
