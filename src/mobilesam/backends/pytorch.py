@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +17,15 @@ from torch import Tensor, nn
 from ..errors import BackendError, InputError
 from ..nn.checkpoint import load_sam
 from ..nn.cut import CutTinyVit
+from ..nn.fuse import quicken
 from ..nn.tiny_vit import TinyVit
 from ..types import F32
 from .base import BackendInfo, encoder_part
 from .checkpoint import Checkpoint, turn
 from .exported import Run
 from .manifest import Manifest
+
+EMBEDDING_CHANNELS = 256
 
 
 class PyTorchBackend:
@@ -33,6 +37,9 @@ class PyTorchBackend:
         self._threads = threads
         self.sam = load_sam(checkpoint.architecture, checkpoint.img_size, checkpoint.state())
         self.sam.to(self._device).eval().requires_grad_(False)
+        encoder = self.sam.image_encoder
+        # A copy, so that `sam` stays what the checkpoint says; a ViT has nothing to fold and may be gigabytes.
+        self._encoder = quicken(copy.deepcopy(encoder)) if isinstance(encoder, TinyVit) else encoder
         self.info = BackendInfo(
             runtime="pytorch",
             device=str(self._device),
@@ -42,12 +49,13 @@ class PyTorchBackend:
             cuts=checkpoint.cuts,
         )
         self._cut_encoders: dict[bool, nn.Module] = {}
+        self._sent: tuple[Callable[[], F32 | None] | None, Tensor] = (None, torch.empty(0))
 
     def encode(self, image_bchw: F32) -> F32:
         """See `Backend.encode`."""
         part, turned = encoder_part(image_bchw)
         if part == "encoder":
-            (features,) = self._run(lambda image: (self.sam.encode(image),), image_bchw)
+            (features,) = self._run(lambda image: (self._encoder(image),), image_bchw)
             return features
         image = image_bchw.swapaxes(2, 3) if turned else image_bchw
         encoder = self._cut_encoder(turned)
@@ -56,12 +64,14 @@ class PyTorchBackend:
 
     def _cut_encoder(self, turned: bool) -> nn.Module:
         if turned not in self._cut_encoders:
-            encoder = self.sam.image_encoder
-            if turned:
-                encoder = copy.deepcopy(encoder)
-                encoder.load_state_dict({key: turn(key, value.clone()) for key, value in encoder.state_dict().items()})
+            encoder = self._turned_encoder() if turned else self._encoder
             self._cut_encoders[turned] = CutTinyVit(cast(TinyVit, encoder))
         return self._cut_encoders[turned]
+
+    def _turned_encoder(self) -> nn.Module:
+        encoder = copy.deepcopy(self.sam.image_encoder)
+        encoder.load_state_dict({key: turn(key, value.clone()) for key, value in encoder.state_dict().items()})
+        return quicken(encoder)
 
     def decode(
         self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
@@ -72,14 +82,24 @@ class PyTorchBackend:
         return logits, iou
 
     def _run(self, function: Callable[..., tuple[Tensor, ...]], *arrays: F32) -> list[F32]:
-        tensors = [torch.as_tensor(np.ascontiguousarray(a, np.float32), device=self._device) for a in arrays]
         autocast = torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None)
         try:
+            tensors = [self._there(array) for array in arrays]
             with torch.inference_mode(), autocast, _threads(self._threads):
                 outputs = function(*tensors)
             return [output.float().cpu().numpy() for output in outputs]
         except RuntimeError as error:
             raise BackendError(f"PyTorch failed on {self._device}: {error}") from error
+
+    def _there(self, array: F32) -> Tensor:
+        """The array on the device. An embedding stays there until another one comes: a photo gets many calls."""
+        sent, tensor = self._sent
+        if sent is not None and sent() is array:
+            return tensor
+        tensor = torch.as_tensor(np.ascontiguousarray(array, np.float32), device=self._device)
+        if array.ndim == 4 and array.shape[1] == EMBEDDING_CHANNELS and self._device.type != "cpu":
+            self._sent = (weakref.ref(array), tensor)
+        return tensor
 
 
 @contextmanager

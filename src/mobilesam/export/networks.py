@@ -5,16 +5,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..nn.fuse import fold_batch_norm
 from ..nn.layers import LayerNorm2d
 from ..nn.mask_decoder import MaskDecoder
 from ..nn.prompt_encoder import PromptEncoder
 from ..nn.sam import Sam
-from ..nn.tiny_vit import ConvBn
 from ..nn.transformer import Attention
 from ..types import F32
 from .contract import ABSENT, PADDING
@@ -154,14 +154,3 @@ def rescale(conv: nn.Conv2d, norm: LayerNorm2d, factor: float) -> None:
     for parameter in conv.parameters():
         parameter.detach().mul_(factor)
     norm.eps *= factor**2
-
-
-def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """Each BatchNorm, of which only its stored statistics count, put into the convolution before it; in place."""
-    for name, child in network.named_children():
-        if isinstance(child, ConvBn):
-            conv, norm = cast("tuple[nn.Conv2d, nn.BatchNorm2d]", tuple(child.eval()))
-            setattr(network, name, nn.utils.fuse_conv_bn_eval(conv, norm))
-        else:
-            fold_batch_norm(child)
-    return network

@@ -138,14 +138,16 @@ def _edged(x_bchw: Tensor) -> Tensor:
 def _conv(layer: Layer, extended_bchw: Tensor) -> Tensor:
     """A 3x3 convolution of stride 1 on a map that has one blank row below."""
     conv = layer.c
-    out: Tensor = layer.bn(F.conv2d(_edged(extended_bchw), conv.weight, groups=conv.groups))
+    out: Tensor = layer.bn(F.conv2d(_edged(extended_bchw), conv.weight, conv.bias, groups=conv.groups))
     return out
 
 
 def _on_blank(layer: Layer, blank_c: Tensor) -> Tensor:
     """A convolution on a map that is the same vector everywhere."""
-    weight = layer.c.weight.sum((2, 3))
-    mixed = blank_c * weight[:, 0] if layer.c.groups > 1 else F.linear(blank_c, weight)
+    conv = layer.c
+    weight = conv.weight.sum((2, 3))
+    mixed = blank_c * weight[:, 0] if conv.groups > 1 else F.linear(blank_c, weight)
+    mixed = mixed if conv.bias is None else mixed + conv.bias
     out: Tensor = layer.bn(mixed[None, :, None, None]).flatten()
     return out
 
