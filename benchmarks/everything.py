@@ -24,13 +24,15 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from predict import COFFEE, HW, machine
 
 from mobilesam import SAM, Scene
+from mobilesam.bench import machine
 from mobilesam.everything import clicks, procedure
 from mobilesam.predictor import Predictor
 
-GOLDEN = Path(__file__).parents[1] / "tests/golden"
+ROOT = Path(__file__).parents[1]
+COFFEE, GOLDEN = ROOT / "examples/coffee.png", ROOT / "tests/golden"
+HW = (1200, 1800)
 LARGE = (12000, 9000)
 FORMATS = {"overlay": ".png", "labels": ".png", "coco": ".json", "geojson": ".json", "yolo": ".txt"}
 MEASURE = """
@@ -150,7 +152,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="also 12000x9000 in tiles")
     options = parser.parse_args()
-    print(machine())
+    print(machine.describe())
     with tempfile.TemporaryDirectory() as folder:
         image, path = photo(), Path(folder) / "photo.png"
         Image.fromarray(image).save(path)
