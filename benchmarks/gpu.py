@@ -4,7 +4,7 @@
 
 Prints Markdown: for each way of running the image encoder and the mask decoder the median over interleaved rounds, the
 floor (their arithmetic at the rate of the card's best matrix product in that type), and measured / floor; then
-everything mode as `SAM` runs it. The ways: the networks as they are, `nn.fuse.quicken`, bf16 by autocast, a batch of photos,
+everything mode as `SAM` runs it. The ways: the networks as they are, `nn.fuse.quicken`, bf16 by autocast, a batch,
 CUDA graphs. Needs the torch extra with a CUDA build; without a card it says "not measured".
 """
 
