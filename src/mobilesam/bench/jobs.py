@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-PHOTO = Path(__file__).parent / "coffee.jpg"
-"""scikit-image's coffee, CC0."""
+PHOTO = Path(__file__).parents[1] / "export/coffee.jpg"
+"""The photo that exports are tried on too."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ JOBS: dict[str, Job] = {
         Job("peak memory", "of the process that did all this but the everything mode", "MB"),
     )
 }
-SIZES_WH = {"1:1": (1200, 1200), "3:2": (1800, 1200), "16:9": (1920, 1080)}
+FILE_WH = (1800, 1200)
+SIZES_WH = {"1:1": (1200, 1200), "3:2": FILE_WH, "16:9": (1920, 1080)}
 IMAGES = 4
 """Photos of one throughput measurement and worker."""
 BOXES = 32

@@ -10,12 +10,16 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from PIL import Image
+
 from ..errors import MobileSAMError
+from ..image import to_rgb
 from . import machine
 from .candidates import Candidate
-from .jobs import IMAGES, JOBS
+from .jobs import FILE_WH, IMAGES, JOBS
 from .report import Report
 
 Say = Callable[[str], None]
@@ -82,6 +86,7 @@ def run(
     seconds: dict[str, dict[str, list[float]]] = {job: {c.name: [] for c in candidates} for job in jobs}
     rates: list[float] = []
     with ExitStack() as stack:
+        photo = _resized(photo, Path(stack.enter_context(TemporaryDirectory())))
         workers = {c.name: _started(c, photo, stack, say) for c in candidates}
         pairs: dict[str, tuple[Worker, Worker]] = {}
         if "images, 2 workers" in jobs:
@@ -104,6 +109,13 @@ def run(
         matmul_gflops=max(rates),
         values={job: {name: v for name, v in row.items() if v} for job, row in seconds.items()},
     )
+
+
+def _resized(photo: Path, folder: Path) -> Path:
+    """The photo as a JPEG of the size that all are measured on."""
+    path = folder / "photo.jpg"
+    Image.fromarray(to_rgb(photo)).resize(FILE_WH, Image.Resampling.BICUBIC).save(path, quality=90)
+    return path
 
 
 def _todo(
