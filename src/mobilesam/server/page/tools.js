@@ -34,7 +34,7 @@ export class Tools {
     const { view, hover, everything } = this.app;
     const point = view.toPhoto(at);
     if (this.mode === "everything") return everything.hover(view.isInside(point) ? point : null);
-    if (this.#isLive() && view.isInside(point)) hover.move(point, [view.height, view.width], timeStamp);
+    if (this.#isLive() && view.isInside(point)) hover.move(point, [view.height, view.width], this.app.colour(), timeStamp);
     else hover.off();
   }
 
