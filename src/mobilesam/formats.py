@@ -25,11 +25,11 @@ from .masks import Polygon, coco_polygons, one_ring, polygons_of, rle_compress, 
 from .types import F32, HW
 
 LABEL = "object"
-"""The one class of a model that knows none."""
+"""The one class of masks that have no names."""
 
 
 class Masks(Protocol):
-    """What a format needs of a scene."""
+    """What a format needs of a scene. One that knows what its masks are has `labels` too, a name for each."""
 
     @property
     def candidates(self) -> Sequence[Candidate]:
@@ -58,48 +58,65 @@ def regions(candidate: Candidate) -> list[Polygon]:
     ]
 
 
+def labels_of(scene: Masks) -> Sequence[str]:
+    """What each mask is called."""
+    labels: Sequence[str] = getattr(scene, "labels", ())
+    return labels or [LABEL] * len(scene.candidates)
+
+
+def classes_of(scenes: Sequence[Masks]) -> list[str]:
+    """The names of all masks, each once, as they first come; `LABEL` where there is no mask."""
+    return list(dict.fromkeys(label for scene in scenes for label in labels_of(scene))) or [LABEL]
+
+
 def coco(scene: Masks) -> dict[str, Any]:
     """A COCO instances file of one photo, with run lengths."""
-    return _coco(scene, lambda candidate: rle(candidate, scene.image_hw))
+    return coco_of([scene])
+
+
+def coco_of(scenes: Sequence[Masks]) -> dict[str, Any]:
+    """A COCO instances file of several photos, with run lengths."""
+    return _coco(scenes, rle)
 
 
 def coco_with_polygons(scene: Masks) -> dict[str, Any]:
     """A COCO instances file of one photo, with polygons."""
-    return _coco(scene, lambda candidate: coco_polygons(regions(candidate)))
+    return _coco([scene], lambda candidate, _: coco_polygons(regions(candidate)))
 
 
-def _coco(scene: Masks, segmentation: Callable[[Candidate], Any]) -> dict[str, Any]:
-    height, width = scene.image_hw
-    annotations = []
-    for number, candidate in enumerate(scene.candidates, start=1):
-        x1, y1, x2, y2 = candidate.window
-        annotations.append(
-            {
-                "id": number,
-                "image_id": 1,
-                "category_id": 1,
-                "segmentation": segmentation(candidate),
-                "area": candidate.area,
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "iscrowd": 0,
-                "predicted_iou": candidate.predicted_iou,
-                "stability_score": candidate.stability_score,
-            }
-        )
-    return {
-        "images": [{"id": 1, "file_name": scene.name, "height": height, "width": width}],
-        "annotations": annotations,
-        "categories": [{"id": 1, "name": LABEL, "supercategory": ""}],
-    }
+def _coco(scenes: Sequence[Masks], segmentation: Callable[[Candidate, HW], Any]) -> dict[str, Any]:
+    classes = classes_of(scenes)
+    images, annotations = [], []
+    for image_id, scene in enumerate(scenes, start=1):
+        height, width = scene.image_hw
+        images.append({"id": image_id, "file_name": scene.name, "height": height, "width": width})
+        for candidate, label in zip(scene.candidates, labels_of(scene), strict=True):
+            x1, y1, x2, y2 = candidate.window
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": classes.index(label) + 1,
+                    "segmentation": segmentation(candidate, scene.image_hw),
+                    "area": candidate.area,
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "iscrowd": 0,
+                    "predicted_iou": candidate.predicted_iou,
+                    "stability_score": candidate.stability_score,
+                }
+            )
+    categories = [{"id": i, "name": name, "supercategory": ""} for i, name in enumerate(classes, start=1)]
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def yolo(scene: Masks) -> str:
-    """One line a mask: class 0, then x and y as shares of width and height."""
+def yolo(scene: Masks, classes: Sequence[str] = ()) -> str:
+    """One line a mask: the number of its class (in `classes`, or the scene's own), x and y as shares of width and height."""
+    known = list(classes) or classes_of([scene])
     scale = np.array(scene.image_hw[::-1], np.float32)
     lines = []
-    for candidate in scene.candidates:
+    for candidate, label in zip(scene.candidates, labels_of(scene), strict=True):
         ring = one_ring(_rings(regions(candidate))) / scale
-        lines.append(" ".join(["0", *(f"{value:.6f}" for value in ring.reshape(-1))]))
+        lines.append(" ".join([str(known.index(label)), *(f"{value:.6f}" for value in ring.reshape(-1))]))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -107,14 +124,14 @@ def labelme(scene: Masks) -> dict[str, Any]:
     """A LabelMe file that refers to the photo by its name."""
     shapes = [
         {
-            "label": LABEL,
+            "label": label,
             "points": one_ring([region.exterior, *region.holes]).tolist(),
             "group_id": number,
             "description": "",
             "shape_type": "polygon",
             "flags": {},
         }
-        for number, candidate in enumerate(scene.candidates, start=1)
+        for number, (candidate, label) in enumerate(zip(scene.candidates, labels_of(scene), strict=True), start=1)
         for region in regions(candidate)
     ]
     height, width = scene.image_hw

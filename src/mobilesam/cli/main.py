@@ -13,6 +13,7 @@ import typer
 
 from .. import __version__
 from ..errors import CheckpointError, ImageError, InputError, MobileSAMError
+from . import app as browser_app
 from . import bench, everything, export, info, models, options, predict, serve, train, val
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.command("export", epilog=export.EXAMPLES)(export.run)
 app.command("val", epilog=val.EXAMPLES)(val.run)
 app.add_typer(train.app)
 app.command("bench", epilog=bench.EXAMPLES)(bench.run)
+app.command("app", epilog=browser_app.EXAMPLES)(browser_app.run)
 app.command("serve", epilog=serve.EXAMPLES)(serve.run)
 app.command("models", epilog=models.EXAMPLES)(models.run)
 app.command("info", epilog=info.EXAMPLES)(info.run)

@@ -36,7 +36,7 @@ class _InMemory(MultiPartParser):
     spool_max_size = 2**62
 
 
-async def read(request: Request) -> Upload:
+async def read(request: Request, *, most_json: int = MAX_JSON) -> Upload:
     """The picture or the JSON of a request, whichever way they come; file names are never looked at.
 
     Raises Problem: 400 (malformed), 408 (too slow), 413, 415, 422 (fields), 503 (too many uploads at once).
@@ -47,17 +47,17 @@ async def read(request: Request) -> Upload:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         with anyio.fail_after(max(0.0, visit_of(request).deadline - time.monotonic())):
-            return await _read(request, kind)
+            return await _read(request, kind, most_json)
     except TimeoutError as error:
         raise Problem(408, "TooSlow", "The body came too slowly; send it again.") from error
     except ClientDisconnect as error:
         raise client_gone() from error
 
 
-async def _read(request: Request, kind: str) -> Upload:
+async def _read(request: Request, kind: str, most_json: int) -> Upload:
     most = request.app.state.service.config.max_bytes
     if kind == "application/json":
-        return Upload(request=await _whole(request, MAX_JSON))
+        return Upload(request=await _whole(request, most_json))
     if kind == "multipart/form-data":
         return await _form(request, most + MAX_JSON + ENVELOPE)
     if kind.startswith("image/") or kind == "application/octet-stream":
