@@ -86,7 +86,8 @@ def coco_with_polygons(scene: Masks) -> dict[str, Any]:
 
 def _coco(scenes: Sequence[Masks], segmentation: Callable[[Candidate, HW], Any]) -> dict[str, Any]:
     classes = classes_of(scenes)
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for image_id, scene in enumerate(scenes, start=1):
         height, width = scene.image_hw
         images.append({"id": image_id, "file_name": scene.name, "height": height, "width": width})
@@ -110,7 +111,10 @@ def _coco(scenes: Sequence[Masks], segmentation: Callable[[Candidate, HW], Any])
 
 
 def yolo(scene: Masks, classes: Sequence[str] = ()) -> str:
-    """One line a mask: the number of its class (in `classes`, or the scene's own), x and y as shares of width and height."""
+    """One line a mask: the number of its class, then x and y as shares of width and height.
+
+    `classes` are all names in order, by default the scene's own as they come.
+    """
     known = list(classes) or classes_of([scene])
     scale = np.array(scene.image_hw[::-1], np.float32)
     lines = []

@@ -126,7 +126,7 @@ class File:
 
 
 def write(kind: str, photos: Sequence[Annotated], name: str) -> File:
-    """The photos' masks in a format: "coco" one file; "labelme" one a photo, several as ZIP; "yolo" a ZIP with data.yaml.
+    """The photos' masks as "coco" (one file), "labelme" (one a photo, several as ZIP) or "yolo" (a ZIP with data.yaml).
 
     `name` is the file's, without a suffix. Raises InputError for another kind.
     """

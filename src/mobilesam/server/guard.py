@@ -1,7 +1,7 @@
 """Keeps other web pages out of a server on this machine.
 
-A page elsewhere may send requests here from the user's own browser, and by a name of its own that it points at this machine
-it may even read the answers. The first are told by Origin and Sec-Fetch-Site, the second by Host.
+A page elsewhere may send requests here from the user's own browser, and by a name of its own that it points at this
+machine it may even read the answers. The first are told by Origin and Sec-Fetch-Site, the second by Host.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A folder as annotation queue: its photos, and the saved work on each, one JSON file a photo in a folder beside them."""
+"""A folder as annotation queue: its photos, and the saved work on each, one JSON file a photo beside them."""
 
 from __future__ import annotations
 

@@ -43,12 +43,12 @@ export class Embedding {
 
   async #ask(address, body, headers = {}) {
     for (let again = false; ; again = true) {
-      const { id } = await this.made();
+      const made = this.made(), { id } = await made;
       try {
         return await call(address, asJson({ embedding: id, ...body }, { headers }));
       } catch (error) {
         if (error.status !== 404 || again) throw error;
-        this.#made = null;
+        if (this.#made === made) this.#made = null; // else another call has noticed it too
       }
     }
   }

@@ -61,11 +61,13 @@ export class Everything {
     this.app.dispatch(taken ? { type: "remove", id: taken.id } : { type: "pick", rle, iou, origin });
   }
 
-  /** The context is in the photo's pixels. */
+  /** All masks; the context is in the photo's pixels. */
   draw(context) {
-    if (!this.#map) return;
-    const { width, height } = this.app.view;
-    context.drawImage(this.#map, 0, 0, width, height);
+    if (this.#map) context.drawImage(this.#map, 0, 0, this.app.view.width, this.app.view.height);
+  }
+
+  /** The one under the cursor. */
+  drawOver(context) {
     if (this.#picture) context.drawImage(this.#picture.canvas, ...["x", "y", "width", "height"].map((key) => this.#picture[key]));
   }
 }
@@ -84,7 +86,8 @@ function mapOf(masks, size) {
   const image = new ImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
   ids.forEach((id, at) => {
-    if (id !== ids[at + 1] || id !== ids[at + width]) pixels[at] = EDGE;
+    const isEdge = ((at + 1) % width && id !== ids[at + 1]) || (at + width < ids.length && id !== ids[at + width]);
+    if (isEdge) pixels[at] = EDGE;
     else if (id) pixels[at] = colourOf(id);
   });
   return canvasOf(image);

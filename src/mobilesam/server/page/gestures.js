@@ -23,6 +23,7 @@ export class Gestures {
   }
 
   #down(event) {
+    if (event.target !== this.stage) return; // a button that lies over it
     const at = this.view.onStage(event);
     this.stage.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, at);

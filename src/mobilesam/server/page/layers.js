@@ -4,7 +4,8 @@ import { measure, spans } from "./rle.js";
 import { outline } from "./logits.js";
 
 const MOST_PIXELS = 4e6; // of one picture; larger masks are drawn from every second, third, ... pixel
-const FILL = 96, SOLID = 255;
+const FILL = 110, SOLID = 255;
+const CHOSEN = "#ffffff"; // the outline of the object that clicks go to
 
 export class Layers {
   #kept = new Map();
@@ -14,25 +15,25 @@ export class Layers {
     for (const id of this.#kept.keys()) if (!objects.some((object) => object.id === id)) this.#kept.delete(id);
     for (const object of objects) {
       if (object.hidden || !object.rle) continue;
-      const picture = this.#picture(object);
+      const picture = this.#picture(object, object.id === active ? CHOSEN : object.colour);
       if (!picture) continue;
-      context.globalAlpha = object.id === active || active === null ? 1 : 0.65;
+      context.globalAlpha = object.id === active || active === null ? 1 : 0.7;
       context.drawImage(picture.canvas, picture.x, picture.y, picture.width, picture.height);
     }
     context.globalAlpha = 1;
   }
 
-  #picture(object) {
-    const kept = this.#kept.get(object.id);
-    if (kept && kept.rle === object.rle && kept.colour === object.colour) return kept.picture;
-    const picture = pictureOf(object.rle, object.colour);
-    this.#kept.set(object.id, { rle: object.rle, colour: object.colour, picture });
+  #picture({ id, rle, colour }, edge) {
+    const kept = this.#kept.get(id);
+    if (kept && kept.rle === rle && kept.colour === colour && kept.edge === edge) return kept.picture;
+    const picture = pictureOf(rle, colour, edge);
+    this.#kept.set(id, { rle, colour, edge, picture });
     return picture;
   }
 }
 
 /** {canvas, x, y, width, height} of a mask in a colour, the last four in the photo's pixels; null where it is empty. */
-export function pictureOf(rle, colour) {
+export function pictureOf(rle, colour, edge = colour) {
   const { box } = measure(rle);
   if (!box) return null;
   const [x1, y1, x2, y2] = box;
@@ -47,7 +48,7 @@ export function pictureOf(rle, colour) {
     for (let y = Math.ceil((top - y1) / step); y1 + y * step < bottom; y++) pixels[y * width + column] = tinted;
   }
   const reach = Math.max(1, Math.round(Math.max(...rle.size) / step / 900));
-  outline(pixels, width, height, packed(colour, SOLID), reach);
+  outline(pixels, width, height, packed(edge, SOLID), reach);
   return { canvas: canvasOf(image), x: x1, y: y1, width: width * step, height: height * step };
 }
 

@@ -108,6 +108,7 @@ function draw(context, view) {
   context.imageSmoothingEnabled = view.scale < 3;
   if (app.tools.mode === "everything") app.everything.draw(context);
   layers.draw(context, objects, active);
+  if (app.tools.mode === "everything") app.everything.drawOver(context);
   app.hover.draw(context);
   view.unplace(context);
   app.tools.draw(context, activeOf(current));
@@ -289,4 +290,5 @@ listen();
 choose("click");
 refresh();
 stage.dataset.saved = true;
+app.say("Open a picture to begin.");
 app.session.start().catch(app.fail).finally(() => { stage.dataset.ready = true; });

@@ -85,6 +85,7 @@ export class View {
 
   #frame() {
     if (this.#dirty.has("photo")) this.#drawPhoto();
+    this.stage.dataset.view = [this.scale, this.x, this.y]; // for whoever drives the page by program
     if (this.#dirty.has("drawing")) this.draw(this.#cleared(this.#drawing), this);
     this.#dirty.clear();
     const after = this.#after.splice(0);
