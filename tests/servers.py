@@ -82,15 +82,23 @@ class Server(uvicorn.Server):
 @contextmanager
 def running(backend: Any = None, **limits: Any) -> Iterator[Server]:
     """A server with these limits, ready to answer."""
-    app = create_app(SAM.from_backend(backend or Small()), ServerConfig(**limits))
+    with serving(create_app(SAM.from_backend(backend or Small()), ServerConfig(**limits))) as server:
+        try:
+            yield server
+        finally:
+            if isinstance(backend, GatedBackend):
+                backend.open()
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[Server]:
+    """An application's server, ready to answer."""
     server = Server(app)
     server.thread.start()
     try:
         assert server.up.wait(30)
         yield server
     finally:
-        if isinstance(backend, GatedBackend):
-            backend.open()
         server.should_exit = True
         server.thread.join()
 

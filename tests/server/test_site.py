@@ -7,9 +7,11 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,9 +21,8 @@ from mobilesam.masks import Polygon, rasterize, rle_decode, rle_encode
 from mobilesam.server.annotations import WRITERS
 from mobilesam.server.queue import SIDECAR, Queue
 from mobilesam.server.site import FILES, PAGE, create_site
-from mobilesam.testing import FakeBackend
+from servers import Small, connect, serving
 
-ADDRESS = "http://127.0.0.1:7870"
 MASKS = np.zeros((2, 40, 60), bool)
 MASKS[0, 5:20, 10:30] = True
 MASKS[0, 8:12, 14:20] = False  # a hole
@@ -30,21 +31,25 @@ MASKS[1, 22:28, 40:59] = True
 NAMES = ["cup", 'a "table":\n<b>']
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "my photos"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("site") / "my photos"
     made.mkdir()
     for name in ("a.png", "b c#?.png"):
         Image.new("RGB", (60, 40), "red").save(made / name)
     return made
 
 
-@pytest.fixture
-def client(folder: Path) -> Iterator[Any]:
-    from starlette.testclient import TestClient
+@pytest.fixture(scope="module")
+def client(folder: Path) -> Iterator[httpx.Client]:
+    with started(Queue(folder)) as opened:
+        yield opened
 
-    site = create_site(SAM.from_backend(FakeBackend()), Queue(folder))
-    with TestClient(site, base_url=ADDRESS) as opened:
+
+@contextmanager
+def started(queue: Queue | None = None) -> Iterator[httpx.Client]:
+    """The app, running."""
+    with serving(create_site(SAM.from_backend(Small()), queue)) as server, connect(server) as opened:
         yield opened
 
 
@@ -70,10 +75,10 @@ def work(mask: np.ndarray, name: str, revision: int = 0) -> dict[str, Any]:
         ({"host": "127.0.0.1.evil.example"}, False),
         ({"host": "127.0.0.1:7870@evil.example"}, False),
         ({"host": ""}, False),
-        ({"origin": ADDRESS}, True),
+        ({"origin": "http://127.0.0.1:{port}"}, True),
         ({"origin": "http://evil.example"}, False),
         ({"origin": "http://127.0.0.1:9999"}, False),
-        ({"origin": "https://127.0.0.1:7870"}, False),
+        ({"origin": "https://127.0.0.1:{port}"}, False),
         ({"origin": "null"}, False),
         ({"sec-fetch-site": "same-origin"}, True),
         ({"sec-fetch-site": "none"}, True),
@@ -82,21 +87,22 @@ def work(mask: np.ndarray, name: str, revision: int = 0) -> dict[str, Any]:
         ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}, False),
     ],
 )
-def test_only_pages_of_this_machine_are_answered(client: Any, headers: dict[str, str], answered: bool) -> None:
+def test_only_pages_of_this_machine_are_answered(client: httpx.Client, headers: dict[str, str], answered: bool) -> None:
+    headers = {name: value.replace("{port}", str(client.base_url.port)) for name, value in headers.items()}
     calls = [("GET", "/app/queue"), ("GET", "/app/queue/photos/a.png"), ("GET", "/healthz"), ("GET", "/page/main.js")]
     for method, path in [*calls, ("PUT", "/app/queue/work/a.png"), ("POST", "/v1/embeddings")]:
         status = client.request(method, path, headers=headers).status_code
         assert (status != 403) == answered, (method, path, status)
 
 
-def test_a_link_on_another_page_may_open_the_page(client: Any) -> None:
+def test_a_link_on_another_page_may_open_the_page(client: httpx.Client) -> None:
     link = {"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}
     assert client.get("/", headers=link).status_code == 200
     assert client.get("/", headers={**link, "sec-fetch-dest": "iframe"}).status_code == 403
     assert client.post("/", headers=link).status_code == 403
 
 
-def test_the_page_may_load_nothing_from_elsewhere(client: Any) -> None:
+def test_the_page_may_load_nothing_from_elsewhere(client: httpx.Client) -> None:
     for path in ("/", "/page/main.js", "/app/queue", "/nowhere"):
         headers = client.get(path).headers
         policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
@@ -107,7 +113,7 @@ def test_the_page_may_load_nothing_from_elsewhere(client: Any) -> None:
         assert headers["cross-origin-resource-policy"] == "same-origin"
 
 
-def test_every_file_of_the_page_is_served_and_none_other(client: Any) -> None:
+def test_every_file_of_the_page_is_served_and_none_other(client: httpx.Client) -> None:
     for name, path in FILES.items():
         answer = client.get(f"/page/{name}")
         assert answer.content == path.read_bytes()
@@ -130,7 +136,7 @@ def test_what_the_page_refers_to_is_there() -> None:
         assert "innerHTML" not in text
 
 
-def test_coco_is_read_back(client: Any) -> None:
+def test_coco_is_read_back(client: httpx.Client) -> None:
     answer = client.post("/app/export", json=request("coco"))
     assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a-coco.json"
     document = answer.json()
@@ -141,7 +147,7 @@ def test_coco_is_read_back(client: Any) -> None:
         assert "predicted_iou" not in one
 
 
-def test_labelme_is_read_back(client: Any) -> None:
+def test_labelme_is_read_back(client: httpx.Client) -> None:
     document = client.post("/app/export", json=request("labelme")).json()
     assert (document["imagePath"], document["imageHeight"], document["imageWidth"]) == ("a.png", 40, 60)
     for number, (name, mask) in enumerate(zip(NAMES, MASKS, strict=True), start=1):
@@ -151,7 +157,7 @@ def test_labelme_is_read_back(client: Any) -> None:
         assert np.array_equal(rasterize(rings, (40, 60)), mask)
 
 
-def test_yolo_is_read_back(client: Any) -> None:
+def test_yolo_is_read_back(client: httpx.Client) -> None:
     packed = zipfile.ZipFile(io.BytesIO(client.post("/app/export", json=request("yolo")).content))
     assert packed.namelist() == ["labels/a.txt", "data.yaml"]
     for number, line in enumerate(packed.read("labels/a.txt").decode().splitlines()):
@@ -167,7 +173,7 @@ def test_yolo_is_read_back(client: Any) -> None:
 @pytest.mark.parametrize(
     "photo", ["../../etc/passwd", "..\\..\\x", "/", "a\r\nb: c.png", "..", "a" * 999, "\u2603.png"]
 )
-def test_no_name_leaves_its_place(client: Any, kind: str, photo: str) -> None:
+def test_no_name_leaves_its_place(client: httpx.Client, kind: str, photo: str) -> None:
     answer = client.post("/app/export", json=request(kind, photo))
     assert answer.status_code == 200
     name = answer.headers["content-disposition"].split("''")[1]
@@ -185,13 +191,22 @@ def test_no_name_leaves_its_place(client: Any, kind: str, photo: str) -> None:
     [{"kind": "pickle"}, {"size": [40, 61]}, {"size": [0, 0]}, {"size": [-40, -60]}, {"objects": [{"name": "x"}]},
      {"more": 1}, {"objects": [{"name": "x", "rle": {"size": [40, 60], "counts": "zzzzzzzzzzzzzzz"}}]}],
 )  # fmt: skip
-def test_exports_of_nonsense_are_refused(client: Any, change: dict[str, Any]) -> None:
+def test_exports_of_nonsense_are_refused(client: httpx.Client, change: dict[str, Any]) -> None:
     answer = client.post("/app/export", json={**request("coco"), **change})
     assert answer.status_code == 422
     assert answer.json()["error"]["message"]
 
 
-def test_the_queue_over_http(client: Any, folder: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [{"size": None}, {"objects": 3}, {"revision": -1}, {"more": True}, {"objects": [{"id": 1}]}],
+)
+def test_work_of_another_shape_is_not_saved(client: httpx.Client, folder: Path, change: dict[str, Any]) -> None:
+    assert client.put("/app/queue/work/a.png", json={**work(MASKS[0], "x"), **change}).status_code == 422
+    assert not (folder / SIDECAR).exists()
+
+
+def test_the_queue_over_http(client: httpx.Client, folder: Path) -> None:
     listing = client.get("/app/queue").json()
     assert listing["folder"]["name"] == "my photos"
     assert listing["photos"] == [{"name": n, "objects": 0, "done": False} for n in ("a.png", "b c#?.png")]
@@ -217,25 +232,14 @@ def test_the_queue_over_http(client: Any, folder: Path) -> None:
     assert sorted(path.name for path in (folder / SIDECAR).iterdir()) == ["a.png.json", "b c#?.png.json"]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"size": None}, {"objects": 3}, {"revision": -1}, {"more": True}, {"objects": [{"id": 1}]}],
-)
-def test_work_of_another_shape_is_not_saved(client: Any, folder: Path, change: dict[str, Any]) -> None:
-    assert client.put("/app/queue/work/a.png", json={**work(MASKS[0], "x"), **change}).status_code == 422
-    assert not (folder / SIDECAR).exists()
-
-
 def test_without_a_folder_there_is_no_queue() -> None:
-    from starlette.testclient import TestClient
-
-    with TestClient(create_site(SAM.from_backend(FakeBackend())), base_url=ADDRESS) as client:
+    with started() as client:
         assert client.get("/app/queue").json() == {"folder": None, "photos": []}
         assert client.get("/app/queue/photos/a.png").status_code == 404
         assert client.get("/app/queue/export/coco").status_code == 404
 
 
-def test_pictures_come_as_python_reads_them(client: Any) -> None:
+def test_pictures_come_as_python_reads_them(client: httpx.Client) -> None:
     values = np.arange(40 * 60, dtype=np.uint16).reshape(40, 60) * 20
     buffer = io.BytesIO()
     Image.fromarray(values).save(buffer, "TIFF")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import InputError
 from . import options
 
 if TYPE_CHECKING:
+    import socket
+
     from fastapi import FastAPI
 
 PORT = 7870
@@ -48,35 +48,25 @@ def run(
     for module in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
         require(module, "serve", "mobilesam app")
     from ..server.queue import Queue
+    from ..server.run import address_of, listen
     from ..server.site import create_site
 
     queue = Queue(folder) if folder else None  # before the model is loaded: a mistyped name should cost nothing
-    with _listening(port) as listener:
+    with listen("127.0.0.1", port) as listener:
         site = create_site(load(model, runtime, device, precision, threads), queue)
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        address = f"{address_of(listener)}/"
         typer.echo(f"mobilesam app: {address}  (Ctrl+C ends it)")
         if browser:
             webbrowser.open(address)  # it is answered as soon as the server runs: the socket listens already
         _serve(site, listener)
 
 
-def _listening(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise InputError(f"Port {port} can't be used: {error}. Choose another by --port, 0 for a free one.") from error
-    return listener
-
-
 def _serve(site: FastAPI, listener: socket.socket) -> None:
     """Answer until Ctrl+C; what the page saves is written before its request ends, so nobody is waited for long."""
-    import uvicorn
+    from uvicorn import Server
 
-    config = uvicorn.Config(
-        site, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    from ..server.run import configured
+
+    config = configured(site)
+    config.timeout_graceful_shutdown = 3
+    Server(config).run(sockets=[listener])

@@ -6,6 +6,8 @@ machine it may even read the answers. The first are told by Origin and Sec-Fetch
 
 from __future__ import annotations
 
+import re
+
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,7 +26,7 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
 }
-NAMES = ("127.0.0.1", "localhost", "[::1]")
+HERE = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
 
 class Guard:
@@ -56,7 +58,7 @@ class Guard:
 def refusal(request: Request) -> str | None:
     """Why a request isn't answered; None where it is."""
     host = request.headers.get("host", "")
-    if host.rpartition(":")[0] not in NAMES and host not in NAMES:
+    if not HERE.fullmatch(host):
         return "This server is for pages of this machine: open it as http://127.0.0.1 with its port."
     origin = request.headers.get("origin")
     if origin is not None and origin != f"http://{host}":

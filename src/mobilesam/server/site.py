@@ -38,7 +38,7 @@ FILES = {str(path.relative_to(PAGE).as_posix()): path for path in PAGE.rglob("*"
 FILES["examples/coffee.jpg"] = PAGE.parents[1] / "export/coffee.jpg"
 MAX_WORK = 64 * MIB
 """Bytes of the work on one photo."""
-CONFIG = ServerConfig(max_bytes=256 * MIB, max_pixels=2**31, timeout=600.0, ttl=24 * 3600.0)
+CONFIG = ServerConfig(max_bytes=256 * MIB, max_pixels=2**31, timeout=300.0, ttl=24 * 3600.0)
 """One user, whose own machine it is; MOBILESAM_MAX_PIXELS still holds."""
 
 router = APIRouter()
