@@ -32,6 +32,9 @@ def test_it_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     ours = {str(p.relative_to(ROOT / "src")) for p in (ROOT / "src/mobilesam").rglob("*.py")}
     assert ours <= names
     assert {"mobilesam/py.typed", "mobilesam/export/coffee.jpg"} <= names
+    page = {str(p.relative_to(ROOT / "src")) for p in (ROOT / "src/mobilesam/server/page").rglob("*") if p.is_file()}
+    assert "mobilesam/server/page/index.html" in page
+    assert page <= names
 
 
 def test_the_weights_are_in_it_once_and_small(wheel: zipfile.ZipFile) -> None:

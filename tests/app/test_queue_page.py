@@ -143,13 +143,24 @@ def test_a_full_disk_is_told_and_the_work_survives(context: Any, folder: Path, q
     desk.banner("Not saved")
     assert (folder / "mobilesam-annotations/astronaut.png.json").read_bytes() == before
     assert len(list((folder / "mobilesam-annotations").iterdir())) == 1
+    desk.press("PageDown")
+    desk.is_open("chelsea.png")
+    desk.press("PageUp")
+    desk.is_open("astronaut.png")
+    desk.answered(2)
+    desk.name("while the disk was full")
     desk.goto(queue.address)
     desk.is_open("astronaut.png")
     desk.answered(2)
     desk.banner("Not saved")
+    desk.press("PageDown")
+    desk.is_open("chelsea.png")
+    desk.press("PageUp")
+    desk.is_open("astronaut.png")
     resource.prlimit(queue.process.pid, resource.RLIMIT_FSIZE, unlimited)
     desk.page.click("#again")
     is_saved(desk, folder, "astronaut.png", 2)
+    assert saved(folder, "astronaut.png")["objects"][1]["name"] == "while the disk was full"
 
 
 def test_two_pages_do_not_overwrite_each_other(context: Any, folder: Path, queue: App) -> None:

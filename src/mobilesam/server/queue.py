@@ -77,7 +77,8 @@ class Queue:
             try:
                 write_text(self._file(name), json.dumps(document))
             except OutputError as error:
-                raise Problem(507, "NotSaved", str(error)) from error
+                reason = getattr(error.__cause__, "strerror", None) or error
+                raise Problem(507, "NotSaved", f"{SIDECAR}/{name}.json can't be written: {reason}.") from error
             return revision + 1
 
     def annotated(self) -> list[Annotated]:

@@ -59,14 +59,13 @@ export function listen(commands, arrows) {
 }
 
 /** Rows of the help page. */
-export function describe(table) {
+export function describe(list) {
   for (const [keys, text] of [...POINTER, ...KEYS]) {
     if (!keys) continue;
-    const row = table.insertRow();
-    const head = document.createElement("th");
-    head.scope = "row";
-    head.textContent = keys;
-    row.append(head);
-    row.insertCell().textContent = text;
+    const [row, term, meaning] = ["div", "dt", "dd"].map((name) => document.createElement(name));
+    term.textContent = keys;
+    meaning.textContent = text;
+    row.append(term, meaning);
+    list.append(row);
   }
 }

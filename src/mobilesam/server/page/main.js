@@ -70,7 +70,7 @@ function dispatch(action) {
 
 function answerText({ id, iou }) {
   const object = current.present.objects.find((one) => one.id === id);
-  return object ? `${object.name} ${id}: predicted quality ${iou.toFixed(2)}` : "";
+  return object ? `Object ${id}: predicted quality ${Math.min(1, iou).toFixed(2)}` : "";
 }
 
 function refresh() {
@@ -268,7 +268,7 @@ function listen() {
   addEventListener("visibilitychange", () => { if (document.hidden) app.session.saver?.flush(); });
   stage.addEventListener("pointerdown", () => app.answers.retry());
   keys.listen(commands, arrows);
-  keys.describe(element("keys").querySelector("table"));
+  keys.describe(element("keys").querySelector("dl"));
 }
 
 async function example(name) {

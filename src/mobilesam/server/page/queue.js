@@ -7,6 +7,8 @@ import { Saver } from "./saver.js";
 const path = (kind, name) => `/app/queue/${kind}/${encodeURIComponent(name)}`;
 
 export class Queue {
+  #savers = new Map(); // by photo: one that still tries to save goes on when its photo is opened again
+
   /** `report` as for Saver. */
   constructor(report) {
     Object.assign(this, { report, folder: null, photos: [], current: null });
@@ -42,6 +44,8 @@ export class Queue {
 
   /** The work on a photo, this browser's where the folder hasn't got it yet, and its saver. */
   async open(name) {
+    const busy = this.#savers.get(name);
+    if (busy?.isDirty) return { work: busy.work, saver: busy };
     const [saved, draft] = await Promise.all([this.saved(name), store.read(this.key(name)).catch(() => null)]);
     const isNewer = Boolean(draft?.dirty);
     const saver = this.#saver(name, isNewer ? draft.revision : saved.revision);
@@ -57,15 +61,17 @@ export class Queue {
       return (await response.json()).revision;
     };
     const saver = new Saver({ key: this.key(name), revision, put, report: this.report });
-    return Object.assign(saver, { name });
+    this.#savers.set(name, saver);
+    return saver;
   }
 
-  /** Send what a crash or a full disk has kept out of the folder, but for the photo on the screen. */
+  /** Send what a crash or a full disk has kept out of the folder. */
   async recover() {
     const prefix = this.key("");
     for (const key of await store.keys().catch(() => [])) {
       const name = String(key).slice(prefix.length);
-      if (!String(key).startsWith(prefix) || name === this.current || !this.photos.some((photo) => photo.name === name)) continue;
+      const isOurs = String(key).startsWith(prefix) && this.photos.some((photo) => photo.name === name);
+      if (!isOurs || this.#savers.has(name)) continue;
       const draft = await store.read(key);
       if (!draft?.dirty) continue;
       const saver = this.#saver(name, draft.revision);

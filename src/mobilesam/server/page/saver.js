@@ -13,6 +13,10 @@ export class Saver {
     Object.assign(this, { key, revision, put, report, isDirty: false, problem: null });
   }
 
+  get work() {
+    return this.#work;
+  }
+
   /** Newer work: {size, objects, done}. */
   changed(work) {
     this.#work = work;

@@ -87,7 +87,6 @@ export class Session {
   /** After a conflict: what the folder has counts. */
   async takeSaved() {
     await this.saver.drop();
-    this.saver = null;
     await this.openQueued(this.queue.current);
   }
 
