@@ -6,27 +6,57 @@ import test from "node:test";
 const state = await import("../../src/mobilesam/server/page/state.js");
 const { pack, unpack } = await import("../../src/mobilesam/server/page/work.js");
 const { activeOf, isWaiting, nothing, promptKey, reduce } = state;
-const SIZE = [2, 3], FULL = { size: SIZE, counts: "06" }, EMPTY = { size: SIZE, counts: "6" };
+const SIZE = [2, 3],
+  FULL = { size: SIZE, counts: "06" },
+  EMPTY = { size: SIZE, counts: "6" };
 const run = (...actions) => actions.reduce(reduce, nothing(SIZE));
 const point = (x = 1, label = 1) => ({ type: "point", x, y: 1, label });
-const answer = (before, rle = FULL) => reduce(before, {
-  type: "answer", id: activeOf(before).id, key: promptKey(activeOf(before)), rle, iou: 0.5 });
+const answer = (before, rle = FULL) =>
+  reduce(before, {
+    type: "answer",
+    id: activeOf(before).id,
+    key: promptKey(activeOf(before)),
+    rle,
+    iou: 0.5,
+  });
 
 test("clicks go to one object until it is finished", () => {
   const { present } = run(point(1), point(2, 0), { type: "finish" }, point(0));
-  assert.deepEqual(present.objects.map(({ id, points }) => [id, points]), [[1, [[1, 1, 1], [2, 1, 0]]], [2, [[0, 1, 1]]]]);
+  assert.deepEqual(
+    present.objects.map(({ id, points }) => [id, points]),
+    [
+      [
+        1,
+        [
+          [1, 1, 1],
+          [2, 1, 0],
+        ],
+      ],
+      [2, [[0, 1, 1]]],
+    ],
+  );
   assert.equal(present.active, 2);
 });
 
 test("undo takes back any step, and redo brings it back", () => {
-  const rename = { type: "rename", id: 1, name: " cup " }, recolour = { type: "recolour", id: 1, colour: "#123456" };
-  const actions = [point(), point(2, 0), { type: "box", box: [0, 0, 2, 2] }, rename, recolour, { type: "hide", id: 1 },
-    { type: "stroke", stroke: { add: true, radius: 1, path: [[1, 1]] } }, { type: "pick", rle: FULL, iou: 0.9, origin: 4 },
-    { type: "remove", id: 1 }];
+  const rename = { type: "rename", id: 1, name: " cup " },
+    recolour = { type: "recolour", id: 1, colour: "#123456" };
+  const actions = [
+    point(),
+    point(2, 0),
+    { type: "box", box: [0, 0, 2, 2] },
+    rename,
+    recolour,
+    { type: "hide", id: 1 },
+    { type: "stroke", stroke: { add: true, radius: 1, path: [[1, 1]] } },
+    { type: "pick", rle: FULL, iou: 0.9, origin: 4 },
+    { type: "remove", id: 1 },
+  ];
   const states = [nothing(SIZE)];
   for (const action of actions) states.push(reduce(states.at(-1), action));
   let now = states.at(-1);
-  for (const before of states.slice(0, -1).reverse()) assert.deepEqual((now = reduce(now, { type: "undo" })).present, before.present);
+  for (const before of states.slice(0, -1).reverse())
+    assert.deepEqual((now = reduce(now, { type: "undo" })).present, before.present);
   assert.deepEqual(reduce(now, { type: "undo" }), now);
   for (const after of states.slice(1)) assert.deepEqual((now = reduce(now, { type: "redo" })).present, after.present);
   assert.equal(states[4].present.objects[0].name, "cup");
@@ -70,13 +100,18 @@ test("boxes of the box tool begin objects of their own", () => {
 test("removing, hiding and naming touch one object", () => {
   const two = run(point(), { type: "finish" }, point(2));
   const { present } = reduce(two, { type: "remove", id: 1 });
-  assert.deepEqual(present.objects.map(({ id }) => id), [2]);
+  assert.deepEqual(
+    present.objects.map(({ id }) => id),
+    [2],
+  );
   assert.equal(present.active, 2);
   assert.equal(reduce(two, { type: "rename", id: 2, name: "  " }).present.objects[1].name, "object");
 });
 
 test("saved work comes back as it was", () => {
-  const { present } = answer(reduce(run({ type: "pick", rle: FULL, iou: 0.9, origin: 4 }, { type: "finish" }), point()));
+  const { present } = answer(
+    reduce(run({ type: "pick", rle: FULL, iou: 0.9, origin: 4 }, { type: "finish" }), point()),
+  );
   assert.deepEqual(unpack(JSON.parse(JSON.stringify(pack(present.objects)))), present.objects);
   assert.equal(pack(present.objects)[0].base, true);
 });

@@ -364,3 +364,22 @@ def test_zooming_keeps_the_place_under_the_cursor(desk: Desk, photos: dict[str, 
     moved = np.array(desk.at(100, 200)) - before
     assert np.abs(moved - [60, -30]).max() < 2
     desk.answered(0)
+
+
+def test_without_a_picture_keys_and_clicks_do_no_harm(desk: Desk) -> None:
+    desk.press("z", "Shift+Z", "n", "Delete", "b", "p", "[", "]", "x", "h", "k", ".", "+", "0", "d", "l", "Escape")
+    desk.page.mouse.click(30, 300)
+    desk.page.mouse.wheel(0, 100)
+    desk.press("e", "c")
+    assert desk.page.locator("#welcome").is_visible()
+    assert desk.page.locator("#formats button:enabled").count() == 0
+    desk.page.click("[data-example='coffee.jpg']")
+    desk.is_open("coffee.jpg")
+
+
+def test_what_is_no_picture_is_told(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"this is no picture")
+    desk.page.set_input_files("#file", path)
+    desk.status("no picture")
+    assert desk.page.locator("#welcome").is_visible()

@@ -57,13 +57,13 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=1024)
-        # Connections have it from here; asyncio sets it only where it made the listener. Without, answers wait 40 ms.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listener
     except OSError as error:
         raise InputError(
             f"Can't listen on {host}, port {port}: {error}. Choose others by --host and --port."
         ) from error
+    # Connections have it from here; asyncio sets it only where it made the listener. Without, answers wait 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def address_of(listener: socket.socket) -> str:

@@ -3,7 +3,8 @@
 import { isWaiting, promptKey } from "./state.js";
 
 export class Answers {
-  #asked = new Set(); #failed = new Map();
+  #asked = new Set();
+  #failed = new Map();
 
   constructor({ state, dispatch, failed }) {
     Object.assign(this, { state, dispatch, failed, embedding: null });
@@ -18,7 +19,8 @@ export class Answers {
 
   update() {
     for (const object of this.state().present.objects) {
-      if (isWaiting(object) && !this.#asked.has(object.id) && this.#failed.get(object.id) !== promptKey(object)) this.#ask(object);
+      if (isWaiting(object) && !this.#asked.has(object.id) && this.#failed.get(object.id) !== promptKey(object))
+        this.#ask(object);
     }
   }
 
@@ -29,7 +31,9 @@ export class Answers {
   }
 
   async #ask(object) {
-    const { embedding } = this, asked = this.#asked, key = promptKey(object);
+    const { embedding } = this,
+      asked = this.#asked,
+      key = promptKey(object);
     asked.add(object.id);
     try {
       const { rle, iou } = await embedding.mask(promptOf(object));
@@ -50,7 +54,8 @@ export class Answers {
 /** The server's form of an object's prompts. */
 function promptOf({ points, box, base }) {
   const prompt = {};
-  if (points.length) Object.assign(prompt, { points: points.map(([x, y]) => [x, y]), labels: points.map(([, , label]) => label) });
+  if (points.length)
+    Object.assign(prompt, { points: points.map(([x, y]) => [x, y]), labels: points.map(([, , label]) => label) });
   if (box) prompt.box = box;
   if (base) prompt.mask = base;
   return prompt;

@@ -10,15 +10,26 @@ export class ServerError extends Error {
 /** A response, or ServerError with the message that the server gave. */
 export async function call(address, options) {
   const response = await fetch(address, options).catch((error) => {
-    throw new ServerError(0, "unreachable", `The server doesn't answer (${error.message}). Is mobilesam app still running?`);
+    throw new ServerError(
+      0,
+      "unreachable",
+      `The server doesn't answer (${error.message}). Is mobilesam app still running?`,
+    );
   });
   if (response.ok) return response;
   const { error } = await response.json().catch(() => ({ error: null }));
-  throw new ServerError(response.status, error?.type ?? "unknown", error?.message ?? `The server said ${response.status}.`);
+  throw new ServerError(
+    response.status,
+    error?.type ?? "unknown",
+    error?.message ?? `The server said ${response.status}.`,
+  );
 }
 
 export const asJson = (value, more = {}) => ({
-  method: "POST", ...more, headers: { "Content-Type": "application/json", ...more.headers }, body: JSON.stringify(value),
+  method: "POST",
+  ...more,
+  headers: { "Content-Type": "application/json", ...more.headers },
+  body: JSON.stringify(value),
 });
 
 /** One photo on the server. */
@@ -31,7 +42,10 @@ export class Embedding {
 
   /** {id, size}; the photo is sent when this is first asked for. */
   made() {
-    this.#made ??= this.#send().catch((error) => { this.#made = null; throw error; });
+    this.#made ??= this.#send().catch((error) => {
+      this.#made = null;
+      throw error;
+    });
     return this.#made;
   }
 
@@ -43,7 +57,8 @@ export class Embedding {
 
   async #ask(address, body, headers = {}) {
     for (let again = false; ; again = true) {
-      const made = this.made(), { id } = await made;
+      const made = this.made(),
+        { id } = await made;
       try {
         return await call(address, asJson({ embedding: id, ...body }, { headers }));
       } catch (error) {

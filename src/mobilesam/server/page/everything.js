@@ -4,10 +4,15 @@ import { Lookup, spans } from "./rle.js";
 import { tintSize } from "./logits.js";
 import { canvasOf, packed, pictureOf } from "./layers.js";
 
-const EDGE = 0xffffffff, FILL = 110;
+const EDGE = 0xffffffff,
+  FILL = 110;
 
 export class Everything {
-  #masks = []; #map = null; #over = -1; #picture = null; #order = [];
+  #masks = [];
+  #map = null;
+  #over = -1;
+  #picture = null;
+  #order = [];
 
   /** `app` has view, state(), dispatch(action). */
   constructor(app) {
@@ -31,8 +36,13 @@ export class Everything {
       if (!isCurrent()) return false;
       this.#masks = masks.map((mask) => ({ rle: mask.rle ?? mask.segmentation, iou: mask.iou ?? mask.predicted_iou }));
       for (const mask of this.#masks) mask.lookup = new Lookup(mask.rle);
-      this.#order = this.#masks.map((_, i) => i).sort((a, b) => this.#masks[a].lookup.area - this.#masks[b].lookup.area);
-      this.#map = mapOf(this.#order.toReversed().map((i) => [i, this.#masks[i].rle]), size);
+      this.#order = this.#masks
+        .map((_, i) => i)
+        .sort((a, b) => this.#masks[a].lookup.area - this.#masks[b].lookup.area);
+      this.#map = mapOf(
+        this.#order.toReversed().map((i) => [i, this.#masks[i].rle]),
+        size,
+      );
       return true;
     } finally {
       if (isCurrent()) this.isRunning = false;
@@ -57,7 +67,9 @@ export class Everything {
     const origin = this.at(point);
     if (origin < 0) return;
     const { rle, iou } = this.#masks[origin];
-    const taken = this.app.state().present.objects.find((object) => object.origin === origin && object.base?.counts === rle.counts);
+    const taken = this.app
+      .state()
+      .present.objects.find((object) => object.origin === origin && object.base?.counts === rle.counts);
     this.app.dispatch(taken ? { type: "remove", id: taken.id } : { type: "pick", rle, iou, origin });
   }
 
@@ -68,7 +80,8 @@ export class Everything {
 
   /** The one under the cursor. */
   drawOver(context) {
-    if (this.#picture) context.drawImage(this.#picture.canvas, ...["x", "y", "width", "height"].map((key) => this.#picture[key]));
+    if (this.#picture)
+      context.drawImage(this.#picture.canvas, ...["x", "y", "width", "height"].map((key) => this.#picture[key]));
   }
 }
 
@@ -96,7 +109,8 @@ function mapOf(masks, size) {
 /** Hues a golden ratio apart. */
 function colourOf(id) {
   const hue = (id * 0.618034) % 1;
-  const channel = (shift) => Math.round(255 * (0.25 + 0.75 * Math.min(1, Math.max(0, Math.abs(((hue + shift) % 1) * 6 - 3) - 1))));
+  const channel = (shift) =>
+    Math.round(255 * (0.25 + 0.75 * Math.min(1, Math.max(0, Math.abs(((hue + shift) % 1) * 6 - 3) - 1))));
   const hex = [0, 2 / 3, 1 / 3].map((shift) => channel(shift).toString(16).padStart(2, "0")).join("");
   return packed(`#${hex}`, FILL);
 }

@@ -1,29 +1,42 @@
 // Mouse, pen and touch as a few plain events, all at places of the stage:
 // hover(at, event), leave(), press(at, how), drag(from, to, how), tap(at, how), drop(from, to, how), cancel().
-// `how` is {remove, alternate, touch}. The view zooms by wheel or two fingers and pans by space, middle button or two fingers.
+// `how` is {remove, alternate, touch}. The view zooms by wheel or two fingers, and pans by space, middle button or two
+// fingers.
 
-const MOVED = 6, LONG_PRESS = 500; // CSS pixels from which a press is a drag, milliseconds
+const MOVED = 6,
+  LONG_PRESS = 500; // CSS pixels from which a press is a drag, milliseconds
 
 export class Gestures {
-  #pointers = new Map(); #press = null; #timer = 0;
+  #pointers = new Map();
+  #press = null;
+  #timer = 0;
 
-  constructor(stage, view, listener) {
-    Object.assign(this, { stage, view, listener, isSpaceDown: false });
+  /** `isOn` says whether there is a photo. */
+  constructor(stage, view, listener, isOn) {
+    Object.assign(this, { stage, view, listener, isOn, isSpaceDown: false });
     const on = (name, handler, options) => stage.addEventListener(name, handler.bind(this), options);
     on("pointerdown", this.#down);
     on("pointermove", this.#move);
     on("pointerup", this.#up);
     on("pointercancel", this.#lost);
-    on("pointerleave", (event) => { if (!this.#pointers.size && event.pointerType !== "touch") listener.leave(); });
+    on("pointerleave", (event) => {
+      if (!this.#pointers.size && event.pointerType !== "touch") listener.leave();
+    });
     on("contextmenu", (event) => event.preventDefault());
     on("wheel", this.#wheel, { passive: false });
-    addEventListener("keydown", (event) => { if (event.code === "Space") this.isSpaceDown = true; });
-    addEventListener("keyup", (event) => { if (event.code === "Space") this.isSpaceDown = false; });
-    addEventListener("blur", () => { this.isSpaceDown = false; });
+    addEventListener("keydown", (event) => {
+      if (event.code === "Space") this.isSpaceDown = true;
+    });
+    addEventListener("keyup", (event) => {
+      if (event.code === "Space") this.isSpaceDown = false;
+    });
+    addEventListener("blur", () => {
+      this.isSpaceDown = false;
+    });
   }
 
   #down(event) {
-    if (event.target !== this.stage) return; // a button that lies over it
+    if (event.target !== this.stage || !this.isOn()) return; // a button that lies over it, no photo
     const at = this.view.onStage(event);
     this.stage.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, at);
@@ -39,8 +52,9 @@ export class Gestures {
   }
 
   #move(event) {
-    const at = this.view.onStage(event), before = this.#pointers.get(event.pointerId);
-    if (!before) return this.listener.hover(at, event);
+    const at = this.view.onStage(event),
+      before = this.#pointers.get(event.pointerId);
+    if (!before) return this.isOn() && this.listener.hover(at, event);
     if (this.#pointers.size === 2) this.#pinch(event.pointerId, at);
     this.#pointers.set(event.pointerId, at);
     const press = this.#press;
@@ -53,7 +67,8 @@ export class Gestures {
   }
 
   #up(event) {
-    const press = this.#press, at = this.view.onStage(event);
+    const press = this.#press,
+      at = this.view.onStage(event);
     this.#forget(event);
     if (press?.id !== event.pointerId || press.pans) return;
     if (press.moved) this.listener.drop(press.from, at, press.how);
@@ -99,6 +114,7 @@ export class Gestures {
 
   #wheel(event) {
     event.preventDefault();
+    if (!this.isOn()) return;
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
     this.view.zoom(Math.exp((-event.deltaY * lines) / (event.ctrlKey ? 100 : 400)), this.view.onStage(event));
   }

@@ -1,14 +1,17 @@
-// The mask under the cursor. One request at a time; the newest place wins; the last mask stays until the next one is there.
+// The mask under the cursor. One request at a time; the newest place wins; a mask stays until the next one is there.
 
 import { readNpy, tint, tintSize } from "./logits.js";
 import { canvasOf } from "./layers.js";
 
 export class Hover {
-  #wanted = null; #busy = false; #last = null; #turn = 0;
+  #wanted = null;
+  #busy = false;
+  #last = null;
+  #turn = 0;
 
   /** `ask(point)` gives the bytes of the logits, `redraw(after)` draws and calls when it is on the screen. */
-  constructor({ ask, redraw, failed }) {
-    Object.assign(this, { ask, redraw, failed, picture: null, times: [] });
+  constructor({ ask, redraw, failed, measured }) {
+    Object.assign(this, { ask, redraw, failed, measured, picture: null, times: [] });
   }
 
   /** The cursor is at a pixel of a photo of size [H, W]; `since` is when, on the page's clock. */
@@ -31,7 +34,8 @@ export class Hover {
   async #run() {
     this.#busy = true;
     while (this.#wanted) {
-      const job = this.#wanted, turn = this.#turn;
+      const job = this.#wanted,
+        turn = this.#turn;
       try {
         const { shape, data } = readNpy(await this.ask(job.point));
         if (turn === this.#turn) this.#show(job, data, shape.at(-1));
@@ -47,13 +51,20 @@ export class Hover {
   #show({ size, colour, since }, logits, side) {
     const part = tint(logits, side, size, colour);
     const [height, width] = tintSize(size);
-    this.picture = part && { canvas: canvasOf(part.image), x: part.x, y: part.y, across: size[1] / width, down: size[0] / height };
+    this.picture = part && {
+      canvas: canvasOf(part.image),
+      x: part.x,
+      y: part.y,
+      across: size[1] / width,
+      down: size[0] / height,
+    };
     this.redraw(() => this.#measure(since));
   }
 
   #measure(since) {
     const { duration } = performance.measure("hover", { start: since, end: performance.now() });
     this.times = [...this.times.slice(-99), duration];
+    this.measured(this.report());
   }
 
   /** The context is in the photo's pixels. */
@@ -65,8 +76,8 @@ export class Hover {
 
   /** "hover 31 ms, median 28 of 100" */
   report() {
-    if (!this.times.length) return "hover: no mask yet";
     const sorted = [...this.times].sort((a, b) => a - b);
-    return `hover ${this.times.at(-1).toFixed(0)} ms, median ${sorted[sorted.length >> 1].toFixed(0)} of ${sorted.length}`;
+    const [last, median] = [this.times.at(-1), sorted[sorted.length >> 1]].map(Math.round);
+    return `hover ${last} ms, median ${median} of ${sorted.length}`;
   }
 }

@@ -1,10 +1,16 @@
 // The keyboard map: one table for what keys do and for the page that explains them.
 
 /** [keys as shown, what they do, command, test of the event]; the first row whose test holds counts. */
-const plain = (...keys) => (event) => !event.ctrlKey && !event.metaKey && !event.altKey && keys.includes(event.key.toLowerCase());
+const plain =
+  (...keys) =>
+  (event) =>
+    !event.ctrlKey && !event.metaKey && !event.altKey && keys.includes(event.key.toLowerCase());
 const control = (key, shift) => (event) =>
   (event.ctrlKey || event.metaKey) && event.shiftKey === shift && event.key.toLowerCase() === key;
-const any = (...tests) => (event) => tests.some((test) => test(event));
+const any =
+  (...tests) =>
+  (event) =>
+    tests.some((test) => test(event));
 const shifted = (test, shift) => (event) => event.shiftKey === shift && test(event);
 
 export const KEYS = [

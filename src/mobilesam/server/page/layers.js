@@ -4,7 +4,8 @@ import { measure, spans } from "./rle.js";
 import { outline } from "./logits.js";
 
 const MOST_PIXELS = 4e6; // of one picture; larger masks are drawn from every second, third, ... pixel
-const FILL = 110, SOLID = 255;
+const FILL = 110,
+  SOLID = 255;
 const CHOSEN = "#ffffff"; // the outline of the object that clicks go to
 
 export class Layers {

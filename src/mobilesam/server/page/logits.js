@@ -10,8 +10,13 @@ export function readNpy(buffer) {
   const length = wide ? view.getUint32(8, true) : view.getUint16(8, true);
   const start = (wide ? 12 : 10) + length;
   const header = new TextDecoder().decode(new Uint8Array(buffer, wide ? 12 : 10, length));
-  if (!header.includes("'<f4'") || header.includes("'fortran_order': True")) throw new Error(`Not plain float32: ${header}`);
-  const shape = header.match(/'shape': \(([^)]*)\)/)[1].split(",").filter((part) => part.trim()).map(Number);
+  if (!header.includes("'<f4'") || header.includes("'fortran_order': True"))
+    throw new Error(`Not plain float32: ${header}`);
+  const shape = header
+    .match(/'shape': \(([^)]*)\)/)[1]
+    .split(",")
+    .filter((part) => part.trim())
+    .map(Number);
   return { shape, data: new Float32Array(buffer.slice(start)) };
 }
 
@@ -24,7 +29,8 @@ export function tintSize([height, width]) {
 /** A part of the picture: {x, y, image} where logits (side x side) are above 0, in the colour; null where none are. */
 export function tint(logits, side, size, [red, green, blue]) {
   const [height, width] = tintSize(size);
-  const rows = taps(size[0], height, size, side), columns = taps(size[1], width, size, side);
+  const rows = taps(size[0], height, size, side),
+    columns = taps(size[1], width, size, side);
   const [top, bottom, left, right] = windowOf(logits, side, rows, columns);
   if (bottom <= top || right <= left) return null;
   const image = new ImageData(right - left, bottom - top);
@@ -49,8 +55,15 @@ export function outline(pixels, width, height, colour, reach = 1) {
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at++) {
       if (!pixels[at]) continue;
-      const isEdge = x < reach || y < reach || x >= width - reach || y >= height - reach
-        || !pixels[at - reach] || !pixels[at + reach] || !pixels[at - reach * width] || !pixels[at + reach * width];
+      const isEdge =
+        x < reach ||
+        y < reach ||
+        x >= width - reach ||
+        y >= height - reach ||
+        !pixels[at - reach] ||
+        !pixels[at + reach] ||
+        !pixels[at - reach * width] ||
+        !pixels[at + reach * width];
       if (isEdge) edges.push(at);
     }
   }
@@ -83,7 +96,13 @@ function windowOf(logits, side, rows, columns) {
       if (x > right) right = x;
     }
   }
-  const first = ({ high }, cell) => { const i = high.findIndex((value) => value >= cell); return i < 0 ? high.length : i; };
-  const after = ({ low }, cell) => { const i = low.findIndex((value) => value > cell); return i < 0 ? low.length : i; };
+  const first = ({ high }, cell) => {
+    const i = high.findIndex((value) => value >= cell);
+    return i < 0 ? high.length : i;
+  };
+  const after = ({ low }, cell) => {
+    const i = low.findIndex((value) => value > cell);
+    return i < 0 ? low.length : i;
+  };
   return [first(rows, top), after(rows, bottom), first(columns, left), after(columns, right)];
 }

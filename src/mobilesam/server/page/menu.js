@@ -9,9 +9,13 @@ export class Menu {
   constructor(app) {
     this.app = app;
     this.details = element("download");
-    for (const button of document.querySelectorAll("#formats button")) this.#on(button, () => this.#one(button.dataset.kind));
-    for (const button of document.querySelectorAll("[data-folder]")) this.#on(button, () => this.#folder(button.dataset.folder));
-    addEventListener("pointerdown", ({ target }) => { if (!this.details.contains(target)) this.details.open = false; });
+    for (const button of document.querySelectorAll("#formats button"))
+      this.#on(button, () => this.#one(button.dataset.kind));
+    for (const button of document.querySelectorAll("[data-folder]"))
+      this.#on(button, () => this.#folder(button.dataset.folder));
+    addEventListener("pointerdown", ({ target }) => {
+      if (!this.details.contains(target)) this.details.open = false;
+    });
   }
 
   #on(button, action) {
@@ -41,7 +45,8 @@ export class Menu {
   async #one(kind) {
     const { photo } = this.app.session;
     if (this.app.answers.isWaiting) throw new Error("A mask is still on its way; try again in a moment.");
-    const objects = this.#objects, masks = objects.map(({ rle }) => rle);
+    const objects = this.#objects,
+      masks = objects.map(({ rle }) => rle);
     if (kind === "copy") {
       await copy(png(cutOut(photo.bitmap, masks, element("crop").checked)));
       return this.app.say("The cut-out is in the clipboard.");
@@ -51,13 +56,15 @@ export class Menu {
   }
 
   async #file(kind, { bitmap, name, size }, objects, masks) {
-    if (kind === "cutout") return { blob: await png(cutOut(bitmap, masks, element("crop").checked)), name: `${stem(name)}-cutout.png` };
+    if (kind === "cutout")
+      return { blob: await png(cutOut(bitmap, masks, element("crop").checked)), name: `${stem(name)}-cutout.png` };
     if (kind === "mask") return { blob: await png(blackAndWhite(bitmap, masks)), name: `${stem(name)}-mask.png` };
     return written(kind, name, size, objects);
   }
 
   async #folder(kind) {
-    if (!await this.app.session.saver.flush()) throw new Error("The newest work isn't saved in the folder yet; that comes first.");
+    if (!(await this.app.session.saver.flush()))
+      throw new Error("The newest work isn't saved in the folder yet; that comes first.");
     save(await writtenFolder(kind));
     this.app.say("Downloaded.");
   }

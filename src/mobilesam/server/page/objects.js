@@ -24,13 +24,21 @@ export class ObjectList {
 
   #add({ id }) {
     const item = this.template.content.firstElementChild.cloneNode(true);
-    const [colour, name, area, hide, drop] = ["colour", "name", "area", "hide", "drop"].map((part) => item.querySelector(`.${part}`));
+    const [colour, name, area, hide, drop] = ["colour", "name", "area", "hide", "drop"].map((part) =>
+      item.querySelector(`.${part}`),
+    );
     const send = (type, more) => this.dispatch({ type, id, ...more });
-    item.addEventListener("pointerdown", (event) => { if (!event.target.closest("button")) send("select"); });
-    item.addEventListener("focusin", (event) => { if (!event.target.closest("button")) send("select"); });
+    item.addEventListener("pointerdown", (event) => {
+      if (!event.target.closest("button")) send("select");
+    });
+    item.addEventListener("focusin", (event) => {
+      if (!event.target.closest("button")) send("select");
+    });
     colour.addEventListener("change", () => send("recolour", { colour: colour.value }));
     name.addEventListener("change", () => send("rename", { name: name.value }));
-    name.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === "Escape") name.blur(); });
+    name.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" || event.key === "Escape") name.blur();
+    });
     hide.addEventListener("click", () => send("hide"));
     drop.addEventListener("click", () => send("remove"));
     const row = { item, colour, name, area, hide, drop, rle: null };
@@ -46,8 +54,16 @@ export class ObjectList {
     row.colour.value = object.colour;
     if (document.activeElement !== row.name) row.name.value = object.name;
     row.hide.setAttribute("aria-pressed", object.hidden);
-    for (const [part, text] of [["colour", "Colour"], ["name", "Name"], ["hide", "Hide"], ["drop", "Remove"]]) {
-      row[part].setAttribute("aria-label", part === "colour" || part === "name" ? `${text} of ${title}` : `${text} ${title}`);
+    for (const [part, text] of [
+      ["colour", "Colour"],
+      ["name", "Name"],
+      ["hide", "Hide"],
+      ["drop", "Remove"],
+    ]) {
+      row[part].setAttribute(
+        "aria-label",
+        part === "colour" || part === "name" ? `${text} of ${title}` : `${text} ${title}`,
+      );
     }
     if (isWaiting(object)) row.area.textContent = "…";
     else if (row.rle !== object.rle || row.area.textContent === "…") row.area.textContent = sizeOf(object.rle);
@@ -65,7 +81,9 @@ export class ObjectList {
     const names = [...new Set(objects.map((object) => object.name))];
     if (names.join("\n") === this.shown) return;
     this.shown = names.join("\n");
-    this.names.replaceChildren(...names.map((name) => Object.assign(document.createElement("option"), { value: name })));
+    this.names.replaceChildren(
+      ...names.map((name) => Object.assign(document.createElement("option"), { value: name })),
+    );
   }
 }
 

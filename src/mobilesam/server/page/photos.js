@@ -20,11 +20,13 @@ export class PhotoList {
     element("next").disabled = index < 0 || index === photos.length - 1;
     Object.assign(element("done"), { checked: index >= 0 && done, disabled: index < 0 });
     element("progress").textContent = `${queue.done} of ${photos.length} done`;
-    for (const photo of photos) this.#fill(this.#buttons.get(photo.name) ?? this.#add(photo), photo, photo.name === queue.current);
+    for (const photo of photos)
+      this.#fill(this.#buttons.get(photo.name) ?? this.#add(photo), photo, photo.name === queue.current);
   }
 
   #add({ name }) {
-    const item = document.createElement("li"), button = document.createElement("button");
+    const item = document.createElement("li"),
+      button = document.createElement("button");
     const [label, count] = [document.createElement("span"), document.createElement("span")];
     label.textContent = name;
     count.className = "area";

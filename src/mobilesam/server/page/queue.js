@@ -56,7 +56,11 @@ export class Queue {
   #saver(name, revision) {
     const put = async (work, based) => {
       const body = JSON.stringify({ ...work, revision: based });
-      const response = await call(path("work", name), { method: "PUT", headers: { "Content-Type": "application/json" }, body });
+      const response = await call(path("work", name), {
+        method: "PUT",
+        headers: { "Content-Type": "application/json" },
+        body,
+      });
       this.note(name, work);
       return (await response.json()).revision;
     };

@@ -1,12 +1,17 @@
 // COCO's run lengths: {size: [H, W], counts: string}. Masks are bytes, 1 inside, down the columns: index x * H + y.
 
-const BASE = 48, BITS = 5, MORE = 32, LAST_SIGN = 16;
+const BASE = 48,
+  BITS = 5,
+  MORE = 32,
+  LAST_SIGN = 16;
 
 /** The plain run lengths of a compressed string; the first run is of zeros. */
 export function expand(text) {
   const counts = [];
   for (let at = 0; at < text.length;) {
-    let value = 0, shift = 0, part;
+    let value = 0,
+      shift = 0,
+      part;
     do {
       part = text.charCodeAt(at++) - BASE;
       value += (part & 31) * 2 ** shift;
@@ -55,7 +60,8 @@ export function encode(mask, [height, width]) {
 
 /** [start, end) of each run of ones. */
 export function* runs(counts) {
-  let at = 0, inside = false;
+  let at = 0,
+    inside = false;
   for (const count of expand(counts)) {
     if (inside && count) yield [at, at + count];
     at += count;

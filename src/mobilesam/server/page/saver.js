@@ -2,10 +2,16 @@
 
 import * as store from "./store.js";
 
-const SOON = 300, FIRST_RETRY = 2000, LAST_RETRY = 30000; // milliseconds
+const SOON = 300,
+  FIRST_RETRY = 2000,
+  LAST_RETRY = 30000; // milliseconds
 
 export class Saver {
-  #timer = 0; #wait = FIRST_RETRY; #sending = null; #work = null; #writing = Promise.resolve();
+  #timer = 0;
+  #wait = FIRST_RETRY;
+  #sending = null;
+  #work = null;
+  #writing = Promise.resolve();
 
   /** `put(work, revision)` saves in the folder and gives the new revision; without it the browser is all there is.
    * `report(saver, problem)` is told of a problem, and with null that it is gone. */
@@ -27,9 +33,16 @@ export class Saver {
 
   #draft() {
     const draft = { ...this.#work, revision: this.revision, dirty: this.isDirty };
-    this.#writing = this.#writing.then(() => store.write(this.key, draft)).then(
-      () => { if (!this.put) this.#tell(null); },
-      (error) => { if (!this.put) this.#tell({ message: `This browser can't keep the work (${error?.message ?? error}).` }); });
+    this.#writing = this.#writing
+      .then(() => store.write(this.key, draft))
+      .then(
+        () => {
+          if (!this.put) this.#tell(null);
+        },
+        (error) => {
+          if (!this.put) this.#tell({ message: `This browser can't keep the work (${error?.message ?? error}).` });
+        },
+      );
   }
 
   #later(milliseconds) {

@@ -12,7 +12,7 @@ const LAST = "last"; // the key of the photo that a reload opens again
 export class Session {
   #turn = 0;
 
-  /** `shown(photo, objects)` puts a photo on the screen: {name, bitmap, size, embedding}; `say(text)`, `report` as for Saver. */
+  /** `shown(photo, objects)` puts a photo on the screen: {name, bitmap, size, embedding}; `report` is as for Saver. */
   constructor({ shown, say, report }) {
     Object.assign(this, { shown, say, report, photo: null, saver: null, done: false });
     this.queue = new Queue(report);
@@ -39,7 +39,9 @@ export class Session {
     if (turn !== this.#turn) return;
     this.queue.current = null;
     this.saver = new Saver({ key, report: this.report });
-    store.write(LAST, { blob, name }).catch((error) => this.say(`A reload won't bring this picture back: ${error.message}`));
+    store
+      .write(LAST, { blob, name })
+      .catch((error) => this.say(`A reload won't bring this picture back: ${error.message}`));
     this.#show(photo, work);
   }
 
@@ -79,6 +81,7 @@ export class Session {
 
   /** The work as it is now. */
   keep(objects) {
+    if (!this.photo) return;
     const work = { size: this.photo.size, objects: pack(objects), done: this.done };
     if (this.queue.current) this.queue.note(this.queue.current, work);
     this.saver.changed(work);

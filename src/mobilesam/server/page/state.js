@@ -1,8 +1,8 @@
 // What has been annotated, as a value, and how each action changes it; undo and redo are lists of such values.
 //
 // An object: {id, name, colour, hidden, points: [[x, y, label]], box, base, origin, strokes, answer: {key, rle, iou} | null,
-// rle, iou}. `base` is a mask it began with and `origin` its number in everything mode, `answer` the model's to the prompts
-// with this key, `rle` the mask as it is: the answer, or else the base, with the strokes over it.
+// rle, iou}. `base` is a mask it began with and `origin` its number in everything mode; `answer` is the model's to the
+// prompts with this key; `rle` is the mask as it is: the answer, or else the base, with the strokes over it.
 
 import { painted } from "./strokes.js";
 
@@ -30,8 +30,10 @@ const QUIET = {
 };
 
 const STEPS = {
-  point: (present, { x, y, label }) => onActive(present, (object) => ({ ...object, points: [...object.points, [x, y, label]] })),
-  box: (present, { box, fresh }) => onActive(fresh ? { ...present, active: null } : present, (object) => ({ ...object, box })),
+  point: (present, { x, y, label }) =>
+    onActive(present, (object) => ({ ...object, points: [...object.points, [x, y, label]] })),
+  box: (present, { box, fresh }) =>
+    onActive(fresh ? { ...present, active: null } : present, (object) => ({ ...object, box })),
   stroke: (present, { stroke }) => onActive(present, (object) => ({ ...object, strokes: [...object.strokes, stroke] })),
   pick: (present, { rle, iou, origin }) =>
     onActive({ ...present, active: null }, (object) => ({ ...object, base: rle, iou, origin })),
@@ -71,7 +73,8 @@ function answered(state, { id, key, rle, iou }) {
     const asks = (object) => object.id === id && isWaiting(object) && promptKey(object) === key;
     if (!present.objects.some(asks)) return present;
     const objects = present.objects.map((object) =>
-      asks(object) ? settled({ ...object, answer: { key, rle, iou }, iou }, present.size) : object);
+      asks(object) ? settled({ ...object, answer: { key, rle, iou }, iou }, present.size) : object,
+    );
     return { ...present, objects };
   };
   return { past: state.past.map(fill), present: fill(state.present), future: state.future.map(fill) };
@@ -92,8 +95,18 @@ function onOne(present, id, change) {
 /** A new object is called as the last one: people often mark many of a kind. */
 function fresh(id, others) {
   return {
-    id, name: others.at(-1)?.name ?? NAME, colour: PALETTE[(id - 1) % PALETTE.length], hidden: false, points: [], box: null,
-    base: null, origin: null, strokes: [], answer: null, rle: null, iou: null,
+    id,
+    name: others.at(-1)?.name ?? NAME,
+    colour: PALETTE[(id - 1) % PALETTE.length],
+    hidden: false,
+    points: [],
+    box: null,
+    base: null,
+    origin: null,
+    strokes: [],
+    answer: null,
+    rle: null,
+    iou: null,
   };
 }
 

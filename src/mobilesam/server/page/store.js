@@ -1,16 +1,20 @@
 // Work that survives a reload or a crash, in the browser's IndexedDB: one value a key.
 
-const open = () => new Promise((resolve, reject) => {
-  const request = indexedDB.open("mobilesam", 1);
-  request.onupgradeneeded = () => request.result.createObjectStore("work");
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
-});
+const open = () =>
+  new Promise((resolve, reject) => {
+    const request = indexedDB.open("mobilesam", 1);
+    request.onupgradeneeded = () => request.result.createObjectStore("work");
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
 
 let database = null;
 
 async function run(mode, use) {
-  database ??= open().catch((error) => { database = null; throw error; });
+  database ??= open().catch((error) => {
+    database = null;
+    throw error;
+  });
   const transaction = (await database).transaction("work", mode, { durability: "strict" });
   const request = use(transaction.objectStore("work"));
   return new Promise((resolve, reject) => {

@@ -1,11 +1,16 @@
 // What a gesture means with the chosen tool, and what is drawn while it lasts.
 
 const MODES = ["click", "box", "brush", "everything"];
-const ADD = "#1a9850", REMOVE = "#d73027", LINE = "#ffffff", SHADE = "#000000";
+const ADD = "#1a9850",
+  REMOVE = "#d73027",
+  LINE = "#ffffff",
+  SHADE = "#000000";
 const SIZES = [1, 200]; // of the brush: CSS pixels
 
 export class Tools {
-  #rubber = null; #stroke = null; #cursor = null;
+  #rubber = null;
+  #stroke = null;
+  #cursor = null;
 
   /** `app` has view, state(), dispatch(action), say(text), hover, everything. */
   constructor(app) {
@@ -34,7 +39,8 @@ export class Tools {
     const { view, hover, everything } = this.app;
     const point = view.toPhoto(at);
     if (this.mode === "everything") return everything.hover(view.isInside(point) ? point : null);
-    if (this.#isLive() && view.isInside(point)) hover.move(point, [view.height, view.width], this.app.colour(), timeStamp);
+    if (this.#isLive() && view.isInside(point))
+      hover.move(point, [view.height, view.width], this.app.colour(), timeStamp);
     else hover.off();
   }
 
@@ -75,7 +81,8 @@ export class Tools {
   }
 
   tap(at, how) {
-    const stroke = this.#stroke, point = this.app.view.toPhoto(at);
+    const stroke = this.#stroke,
+      point = this.app.view.toPhoto(at);
     this.cancel();
     if (!this.app.view.isInside(point)) return;
     if (this.mode === "everything") return this.app.everything.pick(point);
@@ -157,7 +164,10 @@ export class Tools {
 const rounded = (value) => Math.round(value * 100) / 100;
 
 function twice(context, trace) {
-  for (const [colour, width] of [[SHADE, 3.5], [LINE, 1.5]]) {
+  for (const [colour, width] of [
+    [SHADE, 3.5],
+    [LINE, 1.5],
+  ]) {
     Object.assign(context, { strokeStyle: colour, lineWidth: width });
     context.beginPath();
     trace();
@@ -175,7 +185,10 @@ function drawRing(context, [x, y], radius) {
 
 function drawCross(context, [x, y]) {
   twice(context, () => {
-    for (const [dx, dy] of [[1, 0], [0, 1]]) {
+    for (const [dx, dy] of [
+      [1, 0],
+      [0, 1],
+    ]) {
       context.moveTo(x - 14 * dx, y - 14 * dy);
       context.lineTo(x + 14 * dx, y + 14 * dy);
     }

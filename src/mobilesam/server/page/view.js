@@ -1,9 +1,15 @@
 // Where the photo lies on the screen: zoom, pan, and two canvases over each other, the photo's and the drawing's.
 
-const MOST = 40, MARGIN = 24, KEEP = 60; // zoom, and CSS pixels around a fitted photo and of it that stay in sight
+const MOST = 40,
+  MARGIN = 24,
+  KEEP = 60; // zoom, and CSS pixels around a fitted photo and of it that stay in sight
 
 export class View {
-  #photo; #drawing; #bitmap = null; #dirty = new Set(); #after = [];
+  #photo;
+  #drawing;
+  #bitmap = null;
+  #dirty = new Set();
+  #after = [];
 
   constructor(stage, photo, drawing, draw) {
     Object.assign(this, { stage, draw, scale: 1, x: 0, y: 0, width: 0, height: 0, fitted: true });
@@ -91,7 +97,10 @@ export class View {
     const after = this.#after.splice(0);
     if (!after.length) return;
     const { port1, port2 } = new MessageChannel(); // a message posted in a frame comes after its painting
-    port1.onmessage = () => { after.forEach((call) => call()); port1.close(); };
+    port1.onmessage = () => {
+      after.forEach((call) => call());
+      port1.close();
+    };
     port2.postMessage(null);
   }
 
@@ -123,7 +132,9 @@ export class View {
   }
 
   #resize() {
-    const [width, height] = [this.stage.clientWidth, this.stage.clientHeight].map((side) => Math.round(side * devicePixelRatio));
+    const [width, height] = [this.stage.clientWidth, this.stage.clientHeight].map((side) =>
+      Math.round(side * devicePixelRatio),
+    );
     for (const canvas of [this.#photo, this.#drawing]) Object.assign(canvas, { width, height });
     if (this.fitted) this.fit();
     else this.changed();
