@@ -383,3 +383,14 @@ def test_what_is_no_picture_is_told(desk: Desk, tmp_path: Path) -> None:
     desk.page.set_input_files("#file", path)
     desk.status("no picture")
     assert desk.page.locator("#welcome").is_visible()
+
+
+def test_a_reload_right_after_a_change_keeps_it(desk: Desk, photos: dict[str, Path], running: App) -> None:
+    desk.open(photos["coffee"])
+    desk.click(300, 200)
+    desk.answered(1)
+    for number in range(5):
+        desk.page.locator(".object .name").fill(f"name {number}")
+        desk.page.evaluate("document.activeElement.blur(); location.reload()")  # in one task: nothing comes between
+        desk.page.wait_for_selector("#stage[data-ready=true]")
+        desk.has_name(f"name {number}")

@@ -33,16 +33,14 @@ export class Saver {
 
   #draft() {
     const draft = { ...this.#work, revision: this.revision, dirty: this.isDirty };
-    this.#writing = this.#writing
-      .then(() => store.write(this.key, draft))
-      .then(
-        () => {
-          if (!this.put) this.#tell(null);
-        },
-        (error) => {
-          if (!this.put) this.#tell({ message: `This browser can't keep the work (${error?.message ?? error}).` });
-        },
-      );
+    this.#writing = store.write(this.key, draft).then(
+      () => {
+        if (!this.put) this.#tell(null);
+      },
+      (error) => {
+        if (!this.put) this.#tell({ message: `This browser can't keep the work (${error?.message ?? error}).` });
+      },
+    );
   }
 
   #later(milliseconds) {

@@ -1,25 +1,33 @@
 // Work that survives a reload or a crash, in the browser's IndexedDB: one value a key.
 
+let database = null; // once it is open
+let opening = null;
+
 const open = () =>
   new Promise((resolve, reject) => {
     const request = indexedDB.open("mobilesam", 1);
     request.onupgradeneeded = () => request.result.createObjectStore("work");
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
+    request.onsuccess = () => resolve((database = request.result));
+    request.onerror = () => {
+      opening = null;
+      reject(request.error);
+    };
   });
 
-let database = null;
+const run = (mode, use) => {
+  if (database) return transact(mode, use);
+  opening ??= open();
+  return opening.then(() => transact(mode, use));
+};
 
-async function run(mode, use) {
-  database ??= open().catch((error) => {
-    database = null;
-    throw error;
-  });
-  const transaction = (await database).transaction("work", mode, { durability: "strict" });
-  const request = use(transaction.objectStore("work"));
+/** Begun and committed in this very moment: a page that is closed in the next one has saved all the same. */
+function transact(mode, use) {
   return new Promise((resolve, reject) => {
+    const transaction = database.transaction("work", mode, { durability: "strict" });
+    const request = use(transaction.objectStore("work"));
     transaction.oncomplete = () => resolve(request.result);
     transaction.onabort = () => reject(transaction.error);
+    transaction.commit();
   });
 }
 
