@@ -29,7 +29,10 @@ def real_model() -> None:
     """Asked for by a test that runs the bundled model."""
 
 
-@pytest.mark.parametrize("command", ["predict", "everything", "export", "val", "bench", "app", "serve", "models", "info"])
+COMMANDS = ("predict", "everything", "export", "val", "bench", "app", "serve", "models", "info")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_examples(run_cli, command) -> None:
     code, out, err = run_cli(command, "--help")
     assert code == 0
@@ -40,7 +43,7 @@ def test_every_command_has_help_with_examples(run_cli, command) -> None:
 
 def test_every_registered_command_is_tested_for_help() -> None:
     names = {command.name for command in main_module.app.registered_commands}
-    assert names == {"predict", "everything", "export", "val", "bench", "app", "serve", "models", "info"}
+    assert names == set(COMMANDS)
 
 
 def test_help_and_version(run_cli) -> None:

@@ -37,6 +37,7 @@ def run(
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    padding: options.Padding = "auto",
     threads: options.Threads = None,
 ) -> None:
     """Cut out and annotate in the browser, on this machine alone."""
@@ -53,7 +54,7 @@ def run(
 
     queue = Queue(folder) if folder else None  # before the model is loaded: a mistyped name should cost nothing
     with listen("127.0.0.1", port) as listener:
-        site = create_site(load(model, runtime, device, precision, threads), queue)
+        site = create_site(load(model, runtime, device, precision, padding, threads), queue)
         address = f"{address_of(listener)}/"
         typer.echo(f"mobilesam app: {address}  (Ctrl+C ends it)")
         if browser:
