@@ -15,7 +15,7 @@ export class PhotoList {
     const { photos, index } = queue;
     element("queue").hidden = element("photos-part").hidden = !photos.length;
     if (!photos.length) return;
-    element("place").textContent = index < 0 ? `${photos.length} photos` : `${index + 1} of ${photos.length}`;
+    element("place").textContent = index < 0 ? `${photos.length} photos` : `${index + 1} / ${photos.length}`;
     element("previous").disabled = index <= 0;
     element("next").disabled = index < 0 || index === photos.length - 1;
     Object.assign(element("done"), { checked: index >= 0 && done, disabled: index < 0 });
