@@ -256,8 +256,10 @@ def bundled_state() -> Any:
     from ..backends import Checkpoint
     from ..catalog import locate
 
-    state = Checkpoint(locate("mobilesam")).state()
-    return {key: torch.from_numpy(np.asarray(value, np.float32)) for key, value in state.items()}
+    checkpoint = Checkpoint(locate("mobilesam"))
+    state = {key: torch.from_numpy(np.asarray(value, np.float32)) for key, value in checkpoint.state().items()}
+    # Upstream's file also has an ImageNet head that nothing reads, and its loaders ask for it.
+    return {key: torch.zeros(shape) for key, shape in checkpoint.shapes.items()} | state
 
 
 RUNNERS: dict[str, Callable[..., Runner]] = {
