@@ -37,7 +37,7 @@ def test_all_of_them_are_multiplied_in_8_bits(bundled: Checkpoint) -> None:
     for part in ("encoder", "encoder_45"):
         kinds = [
             operation.get_rt_info()["runtimePrecision"].astype(str)
-            for operation in backend._compiled(part, part, None, 1, False).get_runtime_model().get_ops()
+            for operation in backend._compiled(part, part).get_runtime_model().get_ops()
             if operation.get_rt_info()["layerType"].astype(str) == "FullyConnected"
         ]
         assert sum(kind in ("i8", "u8") for kind in kinds) == 40, kinds

@@ -16,6 +16,7 @@ from .checkpoint import Checkpoint
 from .exported import Run
 from .graph import with_initializers
 from .manifest import Manifest
+from .recent import ENCODERS, Recent
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -29,7 +30,8 @@ class OnnxBackend:
         self._checkpoint = checkpoint
         self._provider = _provider("cpu" if device == "auto" else device)
         self._threads = threads
-        self._sessions: dict[tuple[str, bool], ort.InferenceSession] = {}
+        self._sessions: dict[str, ort.InferenceSession] = {}
+        self._encoders: Recent[ort.InferenceSession] = Recent(ENCODERS)
         self._lock = threading.Lock()
         self.info = BackendInfo(
             runtime="onnx",
@@ -44,36 +46,40 @@ class OnnxBackend:
         """See `Backend.encode`."""
         part, turned = encoder_part(image_bchw)
         image = image_bchw.swapaxes(2, 3) if turned else image_bchw
-        (features,) = self._run(part, {"image": image}, turned=turned)
+        (features,) = self._run(self._encoder(part, turned), {"image": image})
         return features.swapaxes(2, 3) if turned else features
 
     def decode(
         self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
     ) -> tuple[F32, F32]:
         """See `Backend.decode`."""
-        (tokens,) = self._run("prompts", {"coords": coords_bn2, "labels": labels_bn})
+        (tokens,) = self._run(self._session("prompts"), {"coords": coords_bn2, "labels": labels_bn})
         inputs = {"features": features_bchw, "tokens": tokens}
         if mask_b1hw is None:
-            logits, iou = self._run("decoder", inputs)
+            logits, iou = self._run(self._session("decoder"), inputs)
         else:
-            logits, iou = self._run("decoder_masked", {**inputs, "mask": mask_b1hw})
+            logits, iou = self._run(self._session("decoder_masked"), {**inputs, "mask": mask_b1hw})
         return logits, iou
 
-    def _run(self, part: str, inputs: dict[str, F32], *, turned: bool = False) -> list[F32]:
+    def _encoder(self, part: str, turned: bool) -> ort.InferenceSession:
+        return self._encoders.get(f"{part}_turned" if turned else part, lambda: self._build(part, turned=turned))
+
+    def _session(self, part: str) -> ort.InferenceSession:
+        with self._lock:
+            if part not in self._sessions:
+                self._sessions[part] = self._build(part)
+            return self._sessions[part]
+
+    @staticmethod
+    def _run(session: ort.InferenceSession, inputs: dict[str, F32]) -> list[F32]:
         feeds = {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
         try:
-            outputs: list[F32] = self._session(part, turned).run(None, feeds)
+            outputs: list[F32] = session.run(None, feeds)
         except RuntimeError as error:
             raise BackendError(f"ONNX Runtime failed: {error}") from error
         return outputs
 
-    def _session(self, part: str, turned: bool) -> ort.InferenceSession:
-        with self._lock:
-            if (part, turned) not in self._sessions:
-                self._sessions[part, turned] = self._build(part, turned)
-            return self._sessions[part, turned]
-
-    def _build(self, part: str, turned: bool) -> ort.InferenceSession:
+    def _build(self, part: str, *, turned: bool = False) -> ort.InferenceSession:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         if self._threads:

@@ -25,6 +25,7 @@ from .exported import Run
 from .graph import with_inputs
 from .manifest import Manifest
 from .openvino_int8 import Ranges, is_fast_here, measured, quantize
+from .recent import ENCODERS, Recent
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class OpenVinoBackend:
         self._ranges = self._ranges if precision == "int8" else None
         self._config = _config(self._device, precision, threads)
         self._networks: dict[str, Future[_Network]] = {}
+        self._encoders: Recent[Future[_Network]] = Recent(ENCODERS)
         self._lock = threading.Lock()
         cores = threads or os.cpu_count() or 1
         streams = min(cores, STREAMS) if self._device == "CPU" else 1
@@ -68,7 +70,7 @@ class OpenVinoBackend:
         """See `Backend.encode`."""
         part, turned = encoder_part(image_bchw)
         image = image_bchw.swapaxes(2, 3) if turned else image_bchw
-        (features,) = self._network(part, turned=turned).result().run([image])
+        (features,) = self._encoder(part, turned).result().run([image])
         return features.swapaxes(2, 3) if turned else features
 
     def decode(
@@ -92,19 +94,26 @@ class OpenVinoBackend:
             return None
         return labels_bn.shape if labels_bn.shape in (CLICK, GRID) else ANY
 
-    def _network(self, part: str, prompts: tuple[int, ...] | None = None, *, turned: bool = False) -> Future[_Network]:
+    def _encoder(self, part: str, turned: bool) -> Future[_Network]:
+        name = f"{part}_turned" if turned else part
+        return self._encoders.get(
+            name, lambda: self._loader.submit(lambda: _Network(self._compiled(part, name, turned=turned), 1))
+        )
+
+    def _network(self, part: str, prompts: tuple[int, ...] | None = None) -> Future[_Network]:
         """The part, with its axes free or for (B, N) prompts on a whole map, ready or on its way."""
         name = part if prompts is None else f"{part}_{'x'.join('n' if n < 0 else str(n) for n in prompts)}"
-        name += "_turned" if turned else ""
         with self._lock:
             if name not in self._networks:
                 streams = 1 if prompts in (CLICK, ANY) or part != "decoder" else self.info.streams
                 self._networks[name] = self._loader.submit(
-                    lambda: _Network(self._compiled(part, name, prompts, streams, turned), streams)
+                    lambda: _Network(self._compiled(part, name, prompts, streams), streams)
                 )
             return self._networks[name]
 
-    def _compiled(self, part: str, name: str, prompts: tuple[int, ...] | None, streams: int, turned: bool) -> Any:
+    def _compiled(
+        self, part: str, name: str, prompts: tuple[int, ...] | None = None, streams: int = 1, *, turned: bool = False
+    ) -> Any:
         """The part's compiled model, from the cache or into it."""
         config = dict(self._config)
         if part == "prompts":
@@ -118,9 +127,8 @@ class OpenVinoBackend:
             except (RuntimeError, OSError) as error:
                 log.info("%s can't be used (%s); compiling again", path, error)
         graph = self._checkpoint.graph(part)
-        weights = self._checkpoint.weights(
-            graph, turned=turned
-        )  # lives until the model is compiled: nothing is copied before
+        # They live until the model is compiled: nothing is copied before.
+        weights = self._checkpoint.weights(graph, turned=turned)
         try:
             model = _with_constants(self._core.read_model(with_inputs(graph, weights)), weights)
             if self._ranges and part.startswith("encoder"):
