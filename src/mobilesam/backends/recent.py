@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 ENCODERS = 4
-"""An encoder is kept for so many shapes of photos; each takes some 100 MB, and is read from a cache in a tenth of a
+"""An encoder is kept for so many shapes of photos; each takes some 200 MB, and is read from a cache in a tenth of a
 second."""
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..files import write_picture
+from .candidates import PEERS
 from .jobs import JOBS
 from .report import Report, shown
 
@@ -44,7 +45,7 @@ def _block(pen: ImageDraw.ImageDraw, report: Report, job: str, top: int) -> None
             pen.text((LABEL, y + 2), "–", FAINT, _font(13))
             continue
         length = max(2, round((WIDTH - LABEL - 200) * times / largest))
-        pen.rectangle((LABEL, y, LABEL + length, y + BAR), BASE if i == 0 else OURS)
+        pen.rectangle((LABEL, y, LABEL + length, y + BAR), BASE if i == 0 or name in PEERS else OURS)
         text = f"{times:.1f}x   {shown(value.median, JOBS[job].unit)}"
         pen.text((LABEL + length + 8, y + 2), text, INK, _font(13))
 
