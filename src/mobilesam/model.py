@@ -22,7 +22,7 @@ from .padding import skipping
 from .predictor import Predictor
 from .results import Results
 from .scene import OUTPUT_MODES, OutputMode, Scene
-from .sources import Picture, is_endless, is_many, iter_pictures
+from .sources import Picture, is_endless, is_many, iter_decoded, iter_pictures
 from .types import Multimask, PaddingMode, Precision
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class SAM:
         `allow_urls`. Raises SourceNotFoundError, ImageError, InputError (a camera).
         """
         _check_end(source)
-        embeddings = [self._embed(picture) for picture in iter_pictures(source, allow_urls=allow_urls)]
+        embeddings = [self._embed(picture) for picture in iter_decoded(source, allow_urls=allow_urls)]
         return embeddings if is_many(source) else embeddings[0]
 
     @overload
@@ -181,8 +181,8 @@ class SAM:
         `masks` earlier `low_res` logits or binary masks (H, W). `multimask` False gives one mask a
         prompt, True three with scores, "best" for a lone click the one of the three with the highest predicted
         IoU times stability, and for all else the single-mask output (docs/decisions/0003-which-mask.md).
-        `stream` gives an iterator in place of a list, so that of a video or a folder one picture is held at
-        a time; a camera (`source` its number) needs it.
+        `stream` gives an iterator in place of a list, so that of a video or a folder only the picture at work and the
+        next one, which a thread decodes meanwhile, are held; a camera (`source` its number) needs it.
 
         Raises PromptError, SourceNotFoundError, ImageError, InputError (an embedding of another model).
         """
@@ -221,7 +221,8 @@ class SAM:
         if output_mode not in OUTPUT_MODES:
             raise InputError(f"output_mode must be one of {', '.join(OUTPUT_MODES)}, got {output_mode!r}.")
         _check_end(source)
-        scenes = [self._everything(item, chosen, output_mode, progress) for item in _items(source, allow_urls)]
+        items = _items(source, allow_urls, decoded=chosen.tiles is None)  # tiles read a picture part by part
+        scenes = [self._everything(item, chosen, output_mode, progress) for item in items]
         return scenes if is_many(source) else scenes[0]
 
     def iter_everything(
@@ -243,7 +244,7 @@ class SAM:
         at_the_end = ("overlap", "max_masks", "tiles", "min_mask_region_area")
         if late := [name for name in at_the_end if getattr(chosen, name) != getattr(EverythingConfig, name)]:
             raise InputError(f"{late[0]} needs all masks at once; use everything().")
-        items = list(islice(_items(source, allow_urls=False), 2))
+        items = list(islice(_items(source, allow_urls=False, decoded=False), 2))
         if len(items) != 1:
             raise InputError("iter_everything() takes one photo; call it for each, or use everything().")
         (item,) = items
@@ -371,15 +372,15 @@ def _config(arguments: dict[str, Any]) -> EverythingConfig:
     return EverythingConfig(**arguments)
 
 
-def _items(source: Any, allow_urls: bool) -> Iterator[Embedding | Picture]:
-    """Embeddings as they are, everything else as pictures."""
+def _items(source: Any, allow_urls: bool, *, decoded: bool = True) -> Iterator[Embedding | Picture]:
+    """Embeddings as they are, everything else as pictures, with `decoded` one ahead of the one worked on."""
     if isinstance(source, Embedding):
         yield source
     elif isinstance(source, (list, tuple)) and any(isinstance(item, Embedding) for item in source):
         for item in source:
-            yield from _items(item, allow_urls)
+            yield from _items(item, allow_urls, decoded=decoded)
     else:
-        yield from iter_pictures(source, allow_urls=allow_urls)
+        yield from (iter_decoded if decoded else iter_pictures)(source, allow_urls=allow_urls)
 
 
 def _check_unset(**options: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import settings, video
+from .ahead import made_ahead
 from .errors import ImageError, InputError, SourceNotFoundError
 from .image import Windows, open_windows, to_rgb
 from .types import U8, AnyArray
@@ -32,6 +33,11 @@ class Picture:
     source: Any = None
     """What it was made from, where that can be read part by part too."""
 
+    def decoded(self) -> Picture:
+        """The same picture with its pixels in memory. Raises as `load`."""
+        pixels = self.load()
+        return replace(self, load=lambda: pixels)
+
     def windows(self) -> Windows:
         """The picture for reading part by part. Raises as `load`."""
         return open_windows(self.load() if self.source is None else self.source)
@@ -47,6 +53,18 @@ def iter_pictures(source: Any, *, allow_urls: bool = False, every: int = 1) -> I
     Raises SourceNotFoundError for a folder or glob without pictures, InputError for an address.
     """
     return _named(_walk(source, allow_urls, every))
+
+
+def iter_decoded(source: Any, *, allow_urls: bool = False) -> Iterator[Picture]:
+    """As `iter_pictures`, each picture decoded by a thread while the one before it is worked on.
+
+    Two decoded pictures are held at a time. A lone one, and a camera's, are decoded when asked: a camera that is read
+    ahead shows what was. Raises in a picture's place what its `load` raises.
+    """
+    pictures = iter_pictures(source, allow_urls=allow_urls)
+    if is_endless(source) or not is_many(source):
+        return pictures
+    return made_ahead(picture.decoded() for picture in pictures)
 
 
 def list_pictures(source: Any, *, allow_urls: bool = False) -> list[Picture]:
