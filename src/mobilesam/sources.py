@@ -127,7 +127,11 @@ def _walk(source: Any, allow_urls: bool, every: int | None) -> Iterator[Picture]
         yield Picture("", None, partial(to_rgb, source), source)
 
 
-def _from_path(source: str | Path, every: int | None) -> Iterator[Picture]:
+def files_of(source: str | Path) -> list[Path]:
+    """The files that a path stands for: a folder's pictures by name, a glob's files, or the one file.
+
+    Raises SourceNotFoundError for a folder or glob without any.
+    """
     path = Path(source).expanduser()
     if path.is_dir():
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
@@ -139,7 +143,11 @@ def _from_path(source: str | Path, every: int | None) -> Iterator[Picture]:
         raise SourceNotFoundError(
             f"No pictures in {str(source)!r}; known suffixes: {', '.join(sorted(IMAGE_SUFFIXES))}."
         )
-    for file in found:
+    return found
+
+
+def _from_path(source: str | Path, every: int | None) -> Iterator[Picture]:
+    for file in files_of(source):
         if video.is_video(file):
             yield from _from_video(file, every)
         else:
