@@ -39,11 +39,12 @@ class Killed(Small):
     """A machine that fails at one picture, once: where the file at `path` can still be removed."""
 
     path: Path
+    victim: int | None = None
 
     def encode(self, image_bchw):
         if abs(float(image_bchw[0, 2, 0, 0]) - DEADLY) < 1e-3 and self.path.exists():
             self.path.unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(self.victim or os.getpid(), signal.SIGKILL)
         return super().encode(image_bchw)
 
 
@@ -71,6 +72,14 @@ def bytes_of(out: Path) -> dict[str, bytes]:
     return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
 
 
-if __name__ == "__main__":  # PHOTOS OUT KIND: run, and be killed at the seventh photo
-    photos, out, kind = sys.argv[1:]
-    batch(photos, out, kind=kind, processes=1, loader=load_killed, **OPTIONS)
+def load_killing(job: Job) -> SAM:
+    """As `load_killed`, but a worker process kills the one that started it."""
+    sam = load_killed(job)
+    sam.predictor.backend.victim = os.getppid()
+    return sam
+
+
+if __name__ == "__main__":  # PHOTOS OUT KIND PROCESSES: run, and be killed at the seventh photo
+    photos, out, kind, count = sys.argv[1:]
+    loader = load_killed if count == "1" else load_killing
+    batch(photos, out, kind=kind, processes=int(count), loader=loader, **OPTIONS)

@@ -112,17 +112,20 @@ def test_parts_of_pictures_that_are_gone_are_removed(photos: Path, tmp_path: Pat
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
-@pytest.mark.parametrize("kind", ["json", "parquet"])
-def test_killed_and_resumed_is_as_never_interrupted(photos: Path, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "count"), [("json", 1), ("parquet", 1), ("json", 2)])
+def test_killed_and_resumed_is_as_never_interrupted(photos: Path, tmp_path: Path, kind: str, count: int) -> None:
     (tmp_path / "deadly").touch()
-    command = [sys.executable, str(ROOT / "tests/batches.py"), str(photos), str(tmp_path / "out"), kind]
+    command = [sys.executable, str(ROOT / "tests/batches.py"), str(photos), str(tmp_path / "out"), kind, str(count)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    # With its output captured, run() comes back when the last process that holds it has ended: no worker stays behind.
+    killed = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "deadly").exists()
     done = len(list((tmp_path / "out/.batch").glob("*.json"))) - 1
-    assert done == 3
+    assert done == 3 if count == 1 else done < 5
     summary = run(photos, tmp_path / "out", kind=kind, resume=True)
-    assert (summary.resumed, summary.pictures) == (6, 9)
+    assert summary.pictures == 9
+    assert summary.resumed in (2 * done, 2 * done - 1)  # the last chunk is one picture
     run(photos, tmp_path / "other", kind=kind)
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "other")
 
