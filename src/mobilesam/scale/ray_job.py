@@ -26,9 +26,8 @@ def run(job: Job, chunks: Sequence[Chunk], actors: int, address: str) -> Iterato
         ray.init(address=None if address == "local" else address, include_dashboard=False, log_to_driver=False)
     try:
         rows = data.from_items([{"chunk": chunk} for chunk in chunks], override_num_blocks=len(chunks))
-        done = rows.map(
-            Worker, fn_constructor_args=(job,), concurrency=min(actors, len(chunks)), num_cpus=job.threads or 1
-        )
+        pool = data.ActorPoolStrategy(size=min(actors, len(chunks)))
+        done = rows.map(Worker, fn_constructor_args=(job,), compute=pool, num_cpus=job.threads or 1)
         for row in done.iter_rows():
             yield row["done"]
     finally:
