@@ -20,6 +20,7 @@ from .export import export
 from .image import open_windows
 from .padding import skipping
 from .predictor import Predictor
+from .propagation import Limits, Track
 from .results import Results
 from .scene import OUTPUT_MODES, OutputMode, Scene
 from .sources import Picture, is_endless, is_many, iter_decoded, iter_pictures
@@ -251,6 +252,32 @@ class SAM:
         embedding = item if isinstance(item, Embedding) else self._embed(item)
         for candidate in found(self.predictor, embedding, chosen):
             yield Scene([candidate], embedding.image_hw, output_mode=output_mode)[0]
+
+    def track(
+        self,
+        source: Any,
+        *,
+        points: Any = None,
+        labels: Any = None,
+        bboxes: Any = None,
+        masks: Any = None,
+        every: int = 1,
+        **limits: float,
+    ) -> Track:
+        """Objects of a video's first frame carried along it: iterate for one Results a frame; `lost` says who was lost.
+
+        Prompts are `predict`'s, for the first frame. `source` is a video, or the frames as a folder, glob or list; of
+        a video every `every`-th frame is taken. Each mask is the next frame's prompt, which isn't what SAM 2 does:
+        docs/video.md. `limits` are those of `propagation.Limits`, below which a mask is doubted or an object lost.
+
+        Raises InputError; while it runs PromptError, SourceNotFoundError, ImageError.
+        """
+        unknown = set(limits) - set(Limits.__dataclass_fields__)
+        if unknown:
+            raise InputError(f"track() has no argument {min(unknown)!r}.")
+        pictures = iter_pictures(source, every=every)
+        given = {"points": points, "labels": labels, "bboxes": bboxes, "masks": masks}
+        return Track(self.predictor, pictures, Limits(**limits), **given)
 
     def val(
         self,
