@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -23,7 +22,7 @@ from .predictor import Predictor
 from .propagation import Limits, Track
 from .results import Results
 from .scene import OUTPUT_MODES, OutputMode, Scene
-from .sources import Picture, is_endless, is_many, iter_decoded, iter_pictures
+from .sources import Picture, is_endless, is_many, iter_decoded, iter_items, iter_pictures
 from .types import Multimask, PaddingMode, Precision
 
 if TYPE_CHECKING:
@@ -188,7 +187,7 @@ class SAM:
         Raises PromptError, SourceNotFoundError, ImageError, InputError (an embedding of another model).
         """
         given = {"points": points, "labels": labels, "bboxes": bboxes, "masks": masks}
-        found = (self._predict(item, given, multimask) for item in _items(source, allow_urls))
+        found = (self._predict(item, given, multimask) for item in iter_items(source, allow_urls=allow_urls))
         if stream:
             return found
         _check_end(source)
@@ -218,11 +217,12 @@ class SAM:
         >>> scene[0]["segmentation"].shape
         (400, 600)
         """
-        chosen = _config(config)
+        chosen = EverythingConfig.of(config)
         if output_mode not in OUTPUT_MODES:
             raise InputError(f"output_mode must be one of {', '.join(OUTPUT_MODES)}, got {output_mode!r}.")
         _check_end(source)
-        items = _items(source, allow_urls, decoded=chosen.tiles is None)  # tiles read a picture part by part
+        decoded = chosen.tiles is None  # tiles read a picture part by part
+        items = iter_items(source, allow_urls=allow_urls, decoded=decoded)
         scenes = [self._everything(item, chosen, output_mode, progress) for item in items]
         return scenes if is_many(source) else scenes[0]
 
@@ -241,11 +241,11 @@ class SAM:
         >>> first["predicted_iou"] > 0.88
         True
         """
-        chosen = _config(config)
+        chosen = EverythingConfig.of(config)
         at_the_end = ("overlap", "max_masks", "tiles", "min_mask_region_area")
         if late := [name for name in at_the_end if getattr(chosen, name) != getattr(EverythingConfig, name)]:
             raise InputError(f"{late[0]} needs all masks at once; use everything().")
-        items = list(islice(_items(source, allow_urls=False, decoded=False), 2))
+        items = list(islice(iter_items(source, allow_urls=False, decoded=False), 2))
         if len(items) != 1:
             raise InputError("iter_everything() takes one photo; call it for each, or use everything().")
         (item,) = items
@@ -272,12 +272,8 @@ class SAM:
 
         Raises InputError; while it runs PromptError, SourceNotFoundError, ImageError.
         """
-        unknown = set(limits) - set(Limits.__dataclass_fields__)
-        if unknown:
-            raise InputError(f"track() has no argument {min(unknown)!r}.")
-        pictures = iter_pictures(source, every=every)
         given = {"points": points, "labels": labels, "bboxes": bboxes, "masks": masks}
-        return Track(self.predictor, pictures, Limits(**limits), **given)
+        return Track(self.predictor, iter_pictures(source, every=every), Limits.of(limits), **given)
 
     def val(
         self,
@@ -389,25 +385,6 @@ class SAM:
         built = prompts.build(self.predictor.letterbox(image), **given)
         embedding = self.predictor.embed(image, name=item.name, path=item.path)
         return self.predictor.predict(embedding, built, multimask)
-
-
-def _config(arguments: dict[str, Any]) -> EverythingConfig:
-    known = [field.name for field in fields(EverythingConfig)]
-    unknown = [name for name in arguments if name not in known]
-    if unknown:
-        raise InputError(f"everything() has no argument {unknown[0]!r}; it has: {', '.join(known)}.")
-    return EverythingConfig(**arguments)
-
-
-def _items(source: Any, allow_urls: bool, *, decoded: bool = True) -> Iterator[Embedding | Picture]:
-    """Embeddings as they are, everything else as pictures, with `decoded` one ahead of the one worked on."""
-    if isinstance(source, Embedding):
-        yield source
-    elif isinstance(source, (list, tuple)) and any(isinstance(item, Embedding) for item in source):
-        for item in source:
-            yield from _items(item, allow_urls, decoded=decoded)
-    else:
-        yield from (iter_decoded if decoded else iter_pictures)(source, allow_urls=allow_urls)
 
 
 def _check_unset(**options: str) -> None:

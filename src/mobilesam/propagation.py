@@ -12,7 +12,7 @@ isn't SAM 2, and an object that hides for a moment is lost. docs/video.md says w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,6 +47,13 @@ class Limits:
     """Below it the object is lost."""
     least_overlap: float = 0.3
     """Below it the object is lost: it jumped, or this is another one."""
+
+    @classmethod
+    def of(cls, given: Mapping[str, float]) -> Limits:
+        """Of the arguments that `SAM.track` got. Raises InputError for one that doesn't exist."""
+        if unknown := set(given) - set(cls.__dataclass_fields__):
+            raise InputError(f"track() has no argument {min(unknown)!r}; it has {', '.join(cls.__dataclass_fields__)}.")
+        return cls(**given)
 
     def __post_init__(self) -> None:
         if not all(0 <= value <= 1 for value in vars(self).values()):

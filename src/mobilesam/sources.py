@@ -13,6 +13,7 @@ import numpy as np
 
 from . import settings, video
 from .ahead import made_ahead
+from .embedding import Embedding
 from .errors import ImageError, InputError, SourceNotFoundError
 from .image import Windows, open_windows, to_rgb
 from .types import U8, AnyArray
@@ -65,6 +66,17 @@ def iter_decoded(source: Any, *, allow_urls: bool = False) -> Iterator[Picture]:
     if is_endless(source) or not is_many(source):
         return pictures
     return made_ahead(picture.decoded() for picture in pictures)
+
+
+def iter_items(source: Any, *, allow_urls: bool = False, decoded: bool = True) -> Iterator[Embedding | Picture]:
+    """Embeddings as they are, everything else as pictures, with `decoded` the next one ahead (`iter_decoded`)."""
+    if isinstance(source, Embedding):
+        yield source
+    elif isinstance(source, (list, tuple)) and any(isinstance(item, Embedding) for item in source):
+        for item in source:
+            yield from iter_items(item, allow_urls=allow_urls, decoded=decoded)
+    else:
+        yield from (iter_decoded if decoded else iter_pictures)(source, allow_urls=allow_urls)
 
 
 def list_pictures(source: Any, *, allow_urls: bool = False) -> list[Picture]:

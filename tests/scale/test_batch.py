@@ -100,6 +100,18 @@ def test_a_resumed_run_does_only_what_is_not_whole(photos: Path, tmp_path: Path)
         run(photos, out, kind="coco", resume=True)
 
 
+def test_another_machine_must_come_to_the_same_model(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(photos, out)
+    (out / "000.json").unlink()
+    path = out / ".batch/model.json"
+    path.write_text(path.read_text().replace("fp32", "int8"))
+    for processes in (1, 2):
+        (out / "002.json").unlink(missing_ok=True)
+        with pytest.raises(InputError, match="begun with precision 'int8', now it is 'fp32'; ask for the same"):
+            run(photos, out, resume=True, processes=processes)
+
+
 def test_parts_of_pictures_that_are_gone_are_removed(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     run(photos, out)
@@ -121,7 +133,7 @@ def test_killed_and_resumed_is_as_never_interrupted(photos: Path, tmp_path: Path
     killed = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "deadly").exists()
-    done = len(list((tmp_path / "out/.batch").glob("*.json"))) - 1
+    done = len(list((tmp_path / "out/.batch").glob("*.json"))) - 2  # run.json and model.json
     assert done == 3 if count == 1 else done < 5
     summary = run(photos, tmp_path / "out", kind=kind, resume=True)
     assert summary.pictures == 9
@@ -156,7 +168,7 @@ def test_wrong_use(photos: Path, tmp_path: Path) -> None:
         ({"prompts": "x.json"}, "takes a file of boxes"),
         ({"task": "nothing"}, "Unknown task 'nothing'"),
         ({"kind": "cutout"}, "can't be written as 'cutout'"),
-        ({"config": {"nonsense": 1}}, "no option 'nonsense'"),
+        ({"config": {"nonsense": 1}}, "no argument 'nonsense'"),
         ({"every": 0}, "1 or more"),
         ({"config": {"points_per_side": 0}}, "points_per_side must be 1 or more"),
     ):

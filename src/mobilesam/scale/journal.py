@@ -1,8 +1,9 @@
 """Which chunks of a job are whole, so that a run that was killed goes on where it was.
 
-OUT/.batch/run.json says what the job is; OUT/.batch/DIGEST.json, written after all files of a chunk, what became of it.
-The digest is of the chunk's pictures and the job's options: what changed since is done again. Nothing here depends on
-who worked when, so a resumed run leaves the same bytes as one that was never interrupted.
+OUT/.batch/run.json says what the job is, model.json which model "auto" came to. OUT/.batch/DIGEST.json, written after
+all files of a chunk, says what became of it; the digest is of the chunk's pictures and the job's options, so that what
+changed since is done again. Nothing here depends on who worked when: a resumed run leaves the same bytes as one that
+was never interrupted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..backends import BackendInfo
 from ..errors import InputError
 from ..files import write_text
 from .job import Chunk, Done, Job
@@ -47,6 +49,17 @@ class Journal:
         else:
             write_text(path, json.dumps(header, indent=1))
 
+    def check_model(self, info: BackendInfo) -> None:
+        """What "auto" came to on this machine must be what it was where the job began; called by whoever loads a model.
+
+        Raises InputError where it isn't: other numbers give other bytes.
+        """
+        path = self.folder / "model.json"
+        mine = {name: getattr(info, name) for name in ("runtime", "device", "precision", "model_id")}
+        if not path.exists():
+            write_text(path, json.dumps(mine))
+        _check_same(json.loads(path.read_text(encoding="utf-8")), mine, self.job.out)
+
     def read(self, chunk: Chunk) -> Done | None:
         """What became of a chunk, or None where it has to be worked on."""
         path = self._path(chunk)
@@ -64,7 +77,7 @@ class Journal:
         found = [done for chunk in chunks if (done := self.read(chunk)) is not None]
         errors = [json.dumps(error) + "\n" for done in found for error in done.errors]
         write_text(self.job.out / ERRORS, "".join(errors))
-        wanted = {self._path(chunk).name for chunk in chunks} | {"run.json"}
+        wanted = {self._path(chunk).name for chunk in chunks} | {"run.json", "model.json"}
         parts = {name for done in found for name in done.files}
         stale = [path for path in self.folder.iterdir() if path.name not in wanted]
         stale += [path for path in self.job.out.glob("part-*.parquet") if path.name not in parts]
@@ -98,5 +111,6 @@ def _check_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
     if differ:
         key = differ[0]
         raise InputError(
-            f"{out} was begun with {key} {before.get(key)!r}, now it is {now[key]!r}; choose another folder."
+            f"{out} was begun with {key} {before.get(key)!r}, now it is {now[key]!r}; "
+            "ask for the same, or choose another folder."
         )

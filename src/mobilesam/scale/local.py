@@ -17,8 +17,9 @@ from .journal import Journal
 
 ATTEMPTS = 3
 """So many times in a row a process may die before any chunk is done."""
-_worker: tuple[SAM, Job, Journal] | None = None
-"""Of a worker process: what it works with."""
+_job: Job | None = None
+_ready: tuple[SAM, Journal] | None = None
+"""Of a worker process: its job, and what it works with."""
 
 
 def run(job: Job, chunks: Sequence[Chunk], processes: int) -> Iterator[Done]:
@@ -27,7 +28,7 @@ def run(job: Job, chunks: Sequence[Chunk], processes: int) -> Iterator[Done]:
     Raises BackendError where processes die again and again, and as `run_chunk`.
     """
     if processes == 1:
-        sam, journal = job.loader(job), Journal(job)
+        sam, journal = loaded(job)
         for chunk in chunks:
             yield _work(sam, job, journal, chunk)
         return
@@ -62,11 +63,19 @@ def _pooled(job: Job, chunks: Sequence[Chunk], processes: int) -> Iterator[tuple
         pool.shutdown(cancel_futures=True)
 
 
+def loaded(job: Job) -> tuple[SAM, Journal]:
+    """What a worker needs. Raises as the model does, and InputError where it is another than the job was begun with."""
+    sam, journal = job.loader(job), Journal(job)
+    journal.check_model(sam.info)
+    return sam, journal
+
+
 def _start(job: Job) -> None:
-    global _worker  # noqa: PLW0603  # one model a process
+    """Loads nothing: an error here would look like a process that died."""
+    global _job  # noqa: PLW0603  # one job a process
+    _job = job
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us, after the chunk at hand
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = job.loader(job), job, Journal(job)
 
 
 def _end_with_parent() -> None:
@@ -78,9 +87,11 @@ def _end_with_parent() -> None:
 
 
 def _work_here(chunk: Chunk) -> Done:
-    assert _worker is not None
-    sam, job, journal = _worker
-    return _work(sam, job, journal, chunk)
+    global _ready  # noqa: PLW0603  # one model a process
+    assert _job is not None
+    _ready = _ready or loaded(_job)
+    sam, journal = _ready
+    return _work(sam, _job, journal, chunk)
 
 
 def _work(sam: SAM, job: Job, journal: Journal, chunk: Chunk) -> Done:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._optional import require
 from .job import Chunk, Done, Job, run_chunk
-from .journal import Journal
+from .local import loaded
 
 
 def run(job: Job, chunks: Sequence[Chunk], actors: int, address: str) -> Iterator[Done]:
@@ -39,7 +39,8 @@ class Worker:
     """An actor's state: the model, loaded once."""
 
     def __init__(self, job: Job) -> None:
-        self.job, self.sam, self.journal = job, job.loader(job), Journal(job)
+        self.job = job
+        self.sam, self.journal = loaded(job)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """A row with a chunk becomes one with what became of it; a chunk that is whole isn't done twice."""

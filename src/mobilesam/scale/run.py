@@ -96,10 +96,9 @@ def _check(job: Job, prompts: str | Path | None) -> None:
     if (job.task == "boxes") != (prompts is not None):
         raise InputError("Task 'boxes' takes a file of boxes, and no other task does: pass task and prompts together.")
     job.target(Entry("", "a", Path(), (0, 0)))
-    unknown = set(job.config) - set(EverythingConfig.__dataclass_fields__)
-    if unknown or (job.task == "boxes" and job.config):
-        raise InputError(f"Task {job.task!r} has no option {min(unknown or job.config)!r}.")
-    EverythingConfig(**job.config)
+    if job.task == "boxes" and job.config:
+        raise InputError(f"Task 'boxes' has no option {min(job.config)!r}; it is everything's.")
+    EverythingConfig.of(job.config)
 
 
 def _check_apart(job: Job, chunks: Sequence[Chunk]) -> None:
