@@ -30,7 +30,7 @@ from .results import MASK_THRESHOLD, Results
 from .sources import Picture
 from .types import F32
 
-MARGIN = 0.05
+MARGIN = 0.1
 """The box of the mask before is grown by this share of its sides: objects move and turn."""
 NO_POINTS = (np.zeros((0, 2), np.float32), np.zeros(0, np.float32))
 

@@ -29,7 +29,7 @@ class Entry:
     member: tuple[int, int] | None = None
     """Of a shard: where in it, and how many bytes."""
     time: int | None = None
-    """Of a video: when, see `clips.times_of`."""
+    """Of a video: when, see `clips.Clock`."""
 
 
 def entries_of(sources: Sequence[str | Path], every: int = 1) -> list[Entry]:
@@ -50,7 +50,7 @@ def _of_file(file: Path, every: int) -> Iterator[Entry]:
             name = f"{file.stem}/{_inside(member.name)}"
             yield Entry(name, _without_suffix(name), file, stamp, member=(member.offset, member.size))
     elif video.is_video(file):
-        for number, time in list(enumerate(clips.times_of(file), start=1))[::every]:
+        for number, time in list(enumerate(clips.clock_of(file).times, start=1))[::every]:
             name = f"{file.stem}_{number:06d}"
             yield Entry(f"{name}.jpg", f"{file.stem}/{name}", file, stamp, time=time)
     else:
