@@ -79,7 +79,7 @@ def measure(sam: SAM, name: str, made: list[tuple[U8, Bool]]) -> None:
     track = sam.track(list(images), bboxes=box)
     found = [result.masks[0] if len(result) else np.zeros(HW, bool) for result in track]
     spent = (time.perf_counter() - start) / len(found)
-    ious = [iou(mask, truth) for mask, truth in zip(found, truths, strict=False) if truth.any()]
+    ious = [iou(mask, truth) for mask, truth in zip(found, truths, strict=False)]
     still = [
         iou(r.masks[0], truth) for r, truth in zip(sam.predict(list(images[::5]), bboxes=box), truths[::5], strict=True)
     ]

@@ -3,8 +3,8 @@
 SAM sees one picture at a time and has no memory, so this follows what stays recognisable from one frame to the next; it
 isn't SAM 2, and an object that hides for a moment is lost. docs/video.md says what that is good for, and how good.
 
-1. The mask before (its logits) and its box, moved on as it moved last, are the prompt. A mask with a high predicted IoU
-   that overlaps the one before is taken.
+1. The mask before (its logits) and its box, both moved on as the object moved last, are the prompt. A mask with a high
+   predicted IoU that overlaps the one before is taken.
 2. Where one is in doubt, the box alone and a click in the middle are tried too, and the best of all by predicted IoU
    times overlap is taken.
 3. Where that one is too bad, the object is lost: it is left out from this frame on.
@@ -30,7 +30,7 @@ from .results import MASK_THRESHOLD, Results
 from .sources import Picture
 from .types import F32
 
-MARGIN = 0.1
+MARGIN = 0.05
 """The box of the mask before is grown by this share of its sides: objects move and turn."""
 NO_POINTS = (np.zeros((0, 2), np.float32), np.zeros(0, np.float32))
 
@@ -116,10 +116,11 @@ class Track:
     def _next(self, embedding: Embedding, before: _Mask, motion: F32) -> _Mask:
         """The best mask of an object in this frame."""
         box = _moved(before.box, motion, embedding)
+        before = replace(before, low_res=_shifted(before.low_res, motion, embedding.letterbox))
         mask = self._tried(embedding, [Prompt(*NO_POINTS, box, before.low_res)], before)
         if mask.iou >= self._limits.sure_iou and mask.overlap >= self._limits.sure_overlap:
             return mask
-        click = np.clip(_middle(before.low_res, embedding.letterbox) + motion, 0, embedding.image_hw[::-1])
+        click = np.clip(_middle(before.low_res, embedding.letterbox), 0, embedding.image_hw[::-1])
         others = [Prompt(*NO_POINTS, box), Prompt(click[None].astype(np.float32), np.ones(1, np.float32))]
         return max((mask, self._tried(embedding, others, before)), key=lambda one: one.score)
 
@@ -174,6 +175,15 @@ def _moved(box: F32, motion: F32, embedding: Embedding) -> F32:
     x1, x2 = max(0.0, min(x1 - grow_x, width - 1)), min(float(width), max(x2 + grow_x, 1))
     y1, y2 = max(0.0, min(y1 - grow_y, height - 1)), min(float(height), max(y2 + grow_y, 1))
     return np.array([x1, y1, x2, y2], np.float32)
+
+
+def _shifted(low_res: F32, motion: F32, letterbox: Letterbox) -> F32:
+    """The logits where the mask may be now; what comes in from outside is as surely nothing as the surest."""
+    dx, dy = letterbox.to_model(motion) / MASK_STRIDE
+    matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
+    return np.asarray(
+        cv2.warpAffine(low_res, matrix, low_res.shape[::-1], borderValue=float(low_res.min())), np.float32
+    )
 
 
 def _middle(low_res: F32, letterbox: Letterbox) -> F32:
