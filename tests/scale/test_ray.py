@@ -14,7 +14,7 @@ import pytest
 import batches
 from batches import OPTIONS, bytes_of, make_photos
 from conftest import COFFEE, ROOT
-from mobilesam import SAM
+from mobilesam import SAM, ImageError
 from mobilesam.masks import rle_decode
 from mobilesam.scale import batch
 
@@ -69,6 +69,13 @@ def test_the_model_gives_the_same_bytes_on_ray(cluster, tmp_path: Path) -> None:
     assert batch(COFFEE, tmp_path / "ray", ray="auto", **options).masks == 1
     batch(COFFEE, tmp_path / "local", **options)
     assert bytes_of(tmp_path / "ray") == bytes_of(tmp_path / "local")
+
+
+def test_what_an_actor_raises_is_raised_here(cluster, tmp_path: Path) -> None:
+    photos = make_photos(tmp_path / "photos", 3)
+    (photos / "001.png").write_bytes(b"no picture")
+    with pytest.raises(ImageError, match=r"001\.png"):
+        batch(photos, tmp_path / "out", ray="auto", processes=1, threads=1, strict=True, loader=batches.load_fake)
 
 
 def test_the_deployment_answers_a_click(cluster) -> None:
