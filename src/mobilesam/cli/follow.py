@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..results import Results
 
 
-def check(sources: list[str], output: Path | None) -> tuple[Path, Path]:
+def check(sources: list[str], output: Path | None, *, alone: bool) -> tuple[Path, Path]:
     """The video, and the file to write. Raises InputError."""
     from ..video import is_video
 
@@ -30,6 +30,8 @@ def check(sources: list[str], output: Path | None) -> tuple[Path, Path]:
         raise InputError(
             "--propagate writes an overlay and the masks with -o NAME.mp4, or the masks alone: -o NAME.json."
         )
+    if not alone:
+        raise InputError("--propagate goes without --kind, --json and --resume: it writes a video and its masks.")
     return Path(sources[0]), output
 
 

@@ -92,7 +92,7 @@ def run(
 
     given = _prompts(point or [], label or [], box or [])
     if propagate:
-        video, film = follow.check(sources, output)
+        video, film = follow.check(sources, output, alone=not (kind or as_json or resume))
         follow.follow(load(model, runtime, device, precision, padding, threads), video, film, given)
         return
     pictures = list_pictures(sources[0] if len(sources) == 1 else sources)
