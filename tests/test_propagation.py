@@ -151,6 +151,7 @@ def test_the_command_takes_one_video(tmp_path: Path, run_cli) -> None:
         ("a.mp4", "b.mp4", "-o", "c.mp4"),
         ("a.mp4",),
         ("a.mp4", "-o", "b.avi"),
+        ("a.mp4", "-o", "b.mp4", "--resume"),
     ):
         code, _, err = run_cli("predict", *arguments, "--point", "1,1", "--propagate")
         assert code == 2
