@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -20,9 +19,10 @@ from .export import export
 from .image import open_windows
 from .padding import skipping
 from .predictor import Predictor
+from .propagation import Limits, Track
 from .results import Results
 from .scene import OUTPUT_MODES, OutputMode, Scene
-from .sources import Picture, is_endless, is_many, iter_pictures
+from .sources import Picture, is_endless, is_many, iter_decoded, iter_items, iter_pictures
 from .types import Multimask, PaddingMode, Precision
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class SAM:
         `allow_urls`. Raises SourceNotFoundError, ImageError, InputError (a camera).
         """
         _check_end(source)
-        embeddings = [self._embed(picture) for picture in iter_pictures(source, allow_urls=allow_urls)]
+        embeddings = [self._embed(picture) for picture in iter_decoded(source, allow_urls=allow_urls)]
         return embeddings if is_many(source) else embeddings[0]
 
     @overload
@@ -181,13 +181,13 @@ class SAM:
         `masks` earlier `low_res` logits or binary masks (H, W). `multimask` False gives one mask a
         prompt, True three with scores, "best" for a lone click the one of the three with the highest predicted
         IoU times stability, and for all else the single-mask output (docs/decisions/0003-which-mask.md).
-        `stream` gives an iterator in place of a list, so that of a video or a folder one picture is held at
-        a time; a camera (`source` its number) needs it.
+        `stream` gives an iterator in place of a list, so that of a video or a folder only the picture at work and the
+        next one, which a thread decodes meanwhile, are held; a camera (`source` its number) needs it.
 
         Raises PromptError, SourceNotFoundError, ImageError, InputError (an embedding of another model).
         """
         given = {"points": points, "labels": labels, "bboxes": bboxes, "masks": masks}
-        found = (self._predict(item, given, multimask) for item in _items(source, allow_urls))
+        found = (self._predict(item, given, multimask) for item in iter_items(source, allow_urls=allow_urls))
         if stream:
             return found
         _check_end(source)
@@ -217,11 +217,13 @@ class SAM:
         >>> scene[0]["segmentation"].shape
         (400, 600)
         """
-        chosen = _config(config)
+        chosen = EverythingConfig.of(config)
         if output_mode not in OUTPUT_MODES:
             raise InputError(f"output_mode must be one of {', '.join(OUTPUT_MODES)}, got {output_mode!r}.")
         _check_end(source)
-        scenes = [self._everything(item, chosen, output_mode, progress) for item in _items(source, allow_urls)]
+        decoded = chosen.tiles is None  # tiles read a picture part by part
+        items = iter_items(source, allow_urls=allow_urls, decoded=decoded)
+        scenes = [self._everything(item, chosen, output_mode, progress) for item in items]
         return scenes if is_many(source) else scenes[0]
 
     def iter_everything(
@@ -239,17 +241,39 @@ class SAM:
         >>> first["predicted_iou"] > 0.88
         True
         """
-        chosen = _config(config)
+        chosen = EverythingConfig.of(config)
         at_the_end = ("overlap", "max_masks", "tiles", "min_mask_region_area")
         if late := [name for name in at_the_end if getattr(chosen, name) != getattr(EverythingConfig, name)]:
             raise InputError(f"{late[0]} needs all masks at once; use everything().")
-        items = list(islice(_items(source, allow_urls=False), 2))
+        items = list(islice(iter_items(source, allow_urls=False, decoded=False), 2))
         if len(items) != 1:
             raise InputError("iter_everything() takes one photo; call it for each, or use everything().")
         (item,) = items
         embedding = item if isinstance(item, Embedding) else self._embed(item)
         for candidate in found(self.predictor, embedding, chosen):
             yield Scene([candidate], embedding.image_hw, output_mode=output_mode)[0]
+
+    def track(
+        self,
+        source: Any,
+        *,
+        points: Any = None,
+        labels: Any = None,
+        bboxes: Any = None,
+        masks: Any = None,
+        every: int = 1,
+        **limits: float,
+    ) -> Track:
+        """Objects of a video's first frame carried along it: iterate for one Results a frame; `lost` says who was lost.
+
+        Prompts are `predict`'s, for the first frame. `source` is a video, or the frames as a folder, glob or list; of
+        a video every `every`-th frame is taken. Each mask is the next frame's prompt, which isn't what SAM 2 does:
+        docs/video.md. `limits` are those of `propagation.Limits`, below which a mask is doubted or an object lost.
+
+        Raises InputError; while it runs PromptError, SourceNotFoundError, ImageError.
+        """
+        given = {"points": points, "labels": labels, "bboxes": bboxes, "masks": masks}
+        return Track(self.predictor, iter_pictures(source, every=every), Limits.of(limits), **given)
 
     def val(
         self,
@@ -361,25 +385,6 @@ class SAM:
         built = prompts.build(self.predictor.letterbox(image), **given)
         embedding = self.predictor.embed(image, name=item.name, path=item.path)
         return self.predictor.predict(embedding, built, multimask)
-
-
-def _config(arguments: dict[str, Any]) -> EverythingConfig:
-    known = [field.name for field in fields(EverythingConfig)]
-    unknown = [name for name in arguments if name not in known]
-    if unknown:
-        raise InputError(f"everything() has no argument {unknown[0]!r}; it has: {', '.join(known)}.")
-    return EverythingConfig(**arguments)
-
-
-def _items(source: Any, allow_urls: bool) -> Iterator[Embedding | Picture]:
-    """Embeddings as they are, everything else as pictures."""
-    if isinstance(source, Embedding):
-        yield source
-    elif isinstance(source, (list, tuple)) and any(isinstance(item, Embedding) for item in source):
-        for item in source:
-            yield from _items(item, allow_urls)
-    else:
-        yield from iter_pictures(source, allow_urls=allow_urls)
 
 
 def _check_unset(**options: str) -> None:

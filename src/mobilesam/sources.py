@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from . import settings, video
+from .ahead import made_ahead
+from .embedding import Embedding
 from .errors import ImageError, InputError, SourceNotFoundError
 from .image import Windows, open_windows, to_rgb
 from .types import U8, AnyArray
@@ -32,6 +34,11 @@ class Picture:
     source: Any = None
     """What it was made from, where that can be read part by part too."""
 
+    def decoded(self) -> Picture:
+        """The same picture with its pixels in memory. Raises as `load`."""
+        pixels = self.load()
+        return replace(self, load=lambda: pixels)
+
     def windows(self) -> Windows:
         """The picture for reading part by part. Raises as `load`."""
         return open_windows(self.load() if self.source is None else self.source)
@@ -47,6 +54,29 @@ def iter_pictures(source: Any, *, allow_urls: bool = False, every: int = 1) -> I
     Raises SourceNotFoundError for a folder or glob without pictures, InputError for an address.
     """
     return _named(_walk(source, allow_urls, every))
+
+
+def iter_decoded(source: Any, *, allow_urls: bool = False) -> Iterator[Picture]:
+    """As `iter_pictures`, each picture decoded by a thread while the one before it is worked on.
+
+    Two decoded pictures are held at a time. A lone one, and a camera's, are decoded when asked: a camera that is read
+    ahead shows what was. Raises in a picture's place what its `load` raises.
+    """
+    pictures = iter_pictures(source, allow_urls=allow_urls)
+    if is_endless(source) or not is_many(source):
+        return pictures
+    return made_ahead(picture.decoded() for picture in pictures)
+
+
+def iter_items(source: Any, *, allow_urls: bool = False, decoded: bool = True) -> Iterator[Embedding | Picture]:
+    """Embeddings as they are, everything else as pictures, with `decoded` the next one ahead (`iter_decoded`)."""
+    if isinstance(source, Embedding):
+        yield source
+    elif isinstance(source, (list, tuple)) and any(isinstance(item, Embedding) for item in source):
+        for item in source:
+            yield from iter_items(item, allow_urls=allow_urls, decoded=decoded)
+    else:
+        yield from (iter_decoded if decoded else iter_pictures)(source, allow_urls=allow_urls)
 
 
 def list_pictures(source: Any, *, allow_urls: bool = False) -> list[Picture]:
@@ -109,7 +139,11 @@ def _walk(source: Any, allow_urls: bool, every: int | None) -> Iterator[Picture]
         yield Picture("", None, partial(to_rgb, source), source)
 
 
-def _from_path(source: str | Path, every: int | None) -> Iterator[Picture]:
+def files_of(source: str | Path) -> list[Path]:
+    """The files that a path stands for: a folder's pictures by name, a glob's files, or the one file.
+
+    Raises SourceNotFoundError for a folder or glob without any.
+    """
     path = Path(source).expanduser()
     if path.is_dir():
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
@@ -121,7 +155,11 @@ def _from_path(source: str | Path, every: int | None) -> Iterator[Picture]:
         raise SourceNotFoundError(
             f"No pictures in {str(source)!r}; known suffixes: {', '.join(sorted(IMAGE_SUFFIXES))}."
         )
-    for file in found:
+    return found
+
+
+def _from_path(source: str | Path, every: int | None) -> Iterator[Picture]:
+    for file in files_of(source):
         if video.is_video(file):
             yield from _from_video(file, every)
         else:

@@ -29,7 +29,7 @@ def real_model() -> None:
     """Asked for by a test that runs the bundled model."""
 
 
-COMMANDS = ("predict", "everything", "export", "val", "bench", "app", "serve", "models", "info")
+COMMANDS = ("predict", "everything", "batch", "export", "val", "bench", "app", "serve", "models", "info")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

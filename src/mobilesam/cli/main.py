@@ -14,7 +14,7 @@ import typer
 from .. import __version__
 from ..errors import CheckpointError, ImageError, InputError, MobileSAMError
 from . import app as browser_app
-from . import bench, everything, export, info, models, options, predict, serve, train, val
+from . import batch, bench, everything, export, info, models, options, predict, serve, train, val
 
 app = typer.Typer(
     name="mobilesam",
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.command("predict", epilog=predict.EXAMPLES)(predict.run)
 app.command("everything", epilog=everything.EXAMPLES)(everything.run)
+app.command("batch", epilog=batch.EXAMPLES)(batch.run)
 app.command("export", epilog=export.EXAMPLES)(export.run)
 app.command("val", epilog=val.EXAMPLES)(val.run)
 app.add_typer(train.app)

@@ -30,6 +30,8 @@ Examples:
     mobilesam predict photo.jpg --point 300,200 --point 150,120 --multimask yes --json
 
     mobilesam predict "photos/*.jpg" --point 300,200 -o masks/ --kind mask
+
+    mobilesam predict walk.mp4 --point 300,200 --propagate -o walk-masks.mp4
 """
 
 
@@ -73,6 +75,9 @@ def run(
     kind: Annotated[Kind | None, typer.Option(help="What to write. Default: by the suffix, json or overlay.")] = None,
     as_json: options.AsJson = False,
     resume: options.Resume = False,
+    propagate: Annotated[
+        bool, typer.Option("--propagate", help="Carry the objects of a video's first frame along it: -o NAME.mp4.")
+    ] = False,
     model: options.Model = "mobilesam",
     runtime: options.Runtime = "auto",
     device: options.Device = "auto",
@@ -82,9 +87,14 @@ def run(
 ) -> None:
     """Cut objects out of photos by clicks and boxes, in the photos' own pixels."""
     from ..sources import list_pictures
+    from . import follow
     from .photos import each, load, targets
 
     given = _prompts(point or [], label or [], box or [])
+    if propagate:
+        video, film = follow.check(sources, output, alone=not (kind or as_json or resume))
+        follow.follow(load(model, runtime, device, precision, padding, threads), video, film, given)
+        return
     pictures = list_pictures(sources[0] if len(sources) == 1 else sources)
     places = targets(pictures, output, kind.value if kind else None)
     sam = load(model, runtime, device, precision, padding, threads)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 import numpy as np
 
@@ -87,6 +87,15 @@ class EverythingConfig:
             raise InputError(f"crop_n_layers must be 0 or more, got {self.crop_n_layers}.")
         if self.point_grids is not None and len(self.point_grids) != self.crop_n_layers + 1:
             raise InputError(f"point_grids must be crop_n_layers + 1 grids, got {len(self.point_grids)}.")
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> EverythingConfig:
+        """Of the arguments that `SAM.everything` got. Raises InputError for one that doesn't exist."""
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in arguments if name not in known]
+        if unknown:
+            raise InputError(f"everything() has no argument {unknown[0]!r}; it has: {', '.join(known)}.")
+        return cls(**arguments)
 
     @property
     def grids(self) -> Sequence[AnyArray]:

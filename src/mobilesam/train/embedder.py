@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from .. import backends
+from ..ahead import ahead
 from ..backends.checkpoint import Checkpoint
 from ..catalog import locate
 from ..catalog.models import DEFAULT
 from ..errors import ImageError, InputError, MobileSAMError, OutputError, SourceNotFoundError
 from ..predictor import Predictor
 from ..types import HW, U8, AnyArray, Precision
-from .ahead import ahead
 from .embeddings import INDEX, Index, is_whole, read_index, write_shard
 from .photos import TrainPhoto, photos_of
 

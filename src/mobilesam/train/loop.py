@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from ..ahead import ahead
 from ..errors import ImageError, InputError, MobileSAMError, SourceNotFoundError, TrainingError
 from ..nn.sam import Sam
 from ..types import U8, Int
 from . import state
-from .ahead import ahead
 from .config import Config
 from .log import Log
 from .optim import Average, groups, learning_rate

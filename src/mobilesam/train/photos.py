@@ -1,19 +1,14 @@
-"""Photos to train on: folders and WebDataset shards (tar files, SA-1B's form), each photo at its key, in any order.
-
-A shard is never unpacked: its table of members is read once, and a photo's bytes when their turn comes.
-"""
+"""Photos to train on: folders and WebDataset shards (tar files, SA-1B's form), each photo at its key, in any order."""
 
 from __future__ import annotations
 
-import os
-import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .. import settings
-from ..errors import ImageError, ImageTooLargeError, InputError, SourceNotFoundError
+from .. import shards
+from ..errors import InputError, SourceNotFoundError
 from ..image import to_rgb
 from ..sources import IMAGE_SUFFIXES
 from ..types import U8
@@ -59,37 +54,8 @@ def _of_root(root: Path) -> Iterator[TrainPhoto]:
     files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
     for path in files:
         key = path.name if path == root else path.relative_to(root).as_posix()
-        if path.name.endswith((".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")):
-            raise InputError(f"{path} is a packed tar; unpack it to .tar, so that any photo can be read at once.")
-        if path.suffix == ".tar":
-            yield from _of_shard(path, key)
+        if shards.is_shard(path):
+            for member in shards.members_of(path):
+                yield TrainPhoto(f"{key}/{member.name}", member.load)
         elif path.suffix.lower() in IMAGE_SUFFIXES:
             yield TrainPhoto(key, partial(to_rgb, path))
-
-
-def _of_shard(path: Path, key: str) -> Iterator[TrainPhoto]:
-    try:
-        with tarfile.open(path, "r:") as shard:
-            for member in shard:
-                if member.isfile() and Path(member.name).suffix.lower() in IMAGE_SUFFIXES:
-                    place = partial(_member, path, member.offset_data, member.size, member.name)
-                    yield TrainPhoto(f"{key}/{member.name.removeprefix('./')}", place)
-    except (tarfile.TarError, OSError) as error:
-        raise InputError(f"{path} can't be read as a tar file: {error}. Get it again.") from error
-
-
-def _member(path: Path, offset: int, size: int, name: str) -> U8:
-    """The photo at a place in a shard; several threads may read one shard."""
-    what = f"{name} in {path}"
-    if size > settings.max_bytes():
-        raise ImageTooLargeError(f"{what} has {size} bytes. Raise MOBILESAM_MAX_BYTES to allow it.")
-    try:
-        with path.open("rb") as handle:
-            handle.seek(offset, os.SEEK_SET)
-            data = handle.read(size)
-    except OSError as error:
-        raise ImageError(f"{what} can't be read: {error}.") from error
-    try:
-        return to_rgb(data)
-    except ImageError as error:
-        raise type(error)(f"{what}: {error}") from error
