@@ -44,6 +44,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     original = measure._command
     monkeypatch.setattr(measure, "_command", command)
     monkeypatch.setattr(machine, "matmul_rate", lambda: 100.0)
+    monkeypatch.setattr(measure, "PAUSE", 0)
 
 
 def candidate(name: str, log: Path, seconds: float = 1.0, **options: object) -> Candidate:

@@ -23,6 +23,8 @@ from .jobs import FILE_WH, IMAGES, JOBS
 from .report import Report
 
 Say = Callable[[str], None]
+PAUSE = 0.2
+"""Seconds before each measurement: threads of the candidate before it (ONNX Runtime's, OpenMP's) wait by spinning."""
 
 
 class Worker:
@@ -97,6 +99,7 @@ def run(
             say(f"round {i} of {rounds}" if i else "warm-up")
             rates.append(machine.matmul_rate())
             for job, candidate in _todo(jobs, candidates, i, slow_rounds):
+                time.sleep(PAUSE)
                 value = _value(job, candidate, workers[candidate.name], pairs.get(candidate.name), photo)
                 if i and value is not None:
                     seconds[job][candidate.name].append(value)
