@@ -93,7 +93,8 @@ def decode(graphs, part, sam, features, coords, labels, *mask) -> list[np.ndarra
     return run(graphs, part, sam, features=features, tokens=tokens, **({"mask": mask[0]} if mask else {}))
 
 
-@pytest.mark.parametrize("arch", [*QUICK, *(pytest.param(arch, marks=pytest.mark.slow) for arch in SLOW)])
+@pytest.mark.slow  # a minute; that the shipped graphs give the networks' values is tests/contracts' work
+@pytest.mark.parametrize("arch", [*QUICK, *SLOW])
 def test_the_shipped_files_are_those_of_the_networks_as_they_are(arch: str, tmp_path: Path) -> None:
     """Whoever changes nn/ runs scripts/build_weights.py again; byte for byte with the versions in constraints.txt."""
     write_architecture(arch, tmp_path)
@@ -103,7 +104,8 @@ def test_the_shipped_files_are_those_of_the_networks_as_they_are(arch: str, tmp_
         assert content == (FILES / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("rows", [45, *(pytest.param(rows, marks=pytest.mark.slow) for rows in CUTS if rows != 45)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", CUTS)
 def test_the_shipped_encoders_of_a_part_too(rows: int) -> None:
     assert graph(weightless("mobile_sam"), f"encoder_{rows}") == ARCHS["mobile_sam"].graph(f"encoder_{rows}")
 
