@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,10 +26,17 @@ class BackendInfo:
     """Rows (or columns) of 16 pixels to which `encode` takes photos cut, see there."""
 
 
-def encoder_part(image_bchw: F32) -> tuple[str, bool]:
-    """The graph for a photo of this shape, and whether it takes the photo turned over its diagonal."""
+def encode_lying(image_bchw: F32, encode: Callable[[str, bool, F32], F32]) -> F32:
+    """`Backend.encode` by encoders that know photos whose lower part is cut off: one that stands is laid down for them.
+
+    `encode` gets the graph's part ("encoder", "encoder_45"), whether the photo was turned over its diagonal, which the
+    weights must be too, and the photo.
+    """
     height, width = image_bchw.shape[2:]
-    return "encoder" if height == width else f"encoder_{min(height, width) // 16}", height > width
+    part = "encoder" if height == width else f"encoder_{min(height, width) // 16}"
+    if height <= width:
+        return encode(part, False, image_bchw)
+    return encode(part, True, image_bchw.swapaxes(2, 3)).swapaxes(2, 3)
 
 
 class Backend(Protocol):

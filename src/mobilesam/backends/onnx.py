@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import onnxruntime as ort
 
 from ..errors import BackendError, InputError
 from ..types import F32
-from .base import BackendInfo, encoder_part
+from .base import BackendInfo, encode_lying
 from .checkpoint import Checkpoint
 from .exported import Run
 from .graph import with_initializers
@@ -30,9 +29,8 @@ class OnnxBackend:
         self._checkpoint = checkpoint
         self._provider = _provider("cpu" if device == "auto" else device)
         self._threads = threads
-        self._sessions: dict[str, ort.InferenceSession] = {}
+        self._sessions: Recent[ort.InferenceSession] = Recent()
         self._encoders: Recent[ort.InferenceSession] = Recent(ENCODERS)
-        self._lock = threading.Lock()
         self.info = BackendInfo(
             runtime="onnx",
             device="cpu" if device == "auto" else device,
@@ -44,10 +42,7 @@ class OnnxBackend:
 
     def encode(self, image_bchw: F32) -> F32:
         """See `Backend.encode`."""
-        part, turned = encoder_part(image_bchw)
-        image = image_bchw.swapaxes(2, 3) if turned else image_bchw
-        (features,) = self._run(self._encoder(part, turned), {"image": image})
-        return features.swapaxes(2, 3) if turned else features
+        return encode_lying(image_bchw, self._encode)
 
     def decode(
         self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
@@ -61,14 +56,14 @@ class OnnxBackend:
             logits, iou = self._run(self._session("decoder_masked"), {**inputs, "mask": mask_b1hw})
         return logits, iou
 
-    def _encoder(self, part: str, turned: bool) -> ort.InferenceSession:
-        return self._encoders.get(f"{part}_turned" if turned else part, lambda: self._build(part, turned=turned))
+    def _encode(self, part: str, turned: bool, image_bchw: F32) -> F32:
+        name = f"{part}_turned" if turned else part
+        session = self._encoders.get(name, lambda: self._build(part, turned=turned))
+        (features,) = self._run(session, {"image": image_bchw})
+        return features
 
     def _session(self, part: str) -> ort.InferenceSession:
-        with self._lock:
-            if part not in self._sessions:
-                self._sessions[part] = self._build(part)
-            return self._sessions[part]
+        return self._sessions.get(part, lambda: self._build(part))
 
     @staticmethod
     def _run(session: ort.InferenceSession, inputs: dict[str, F32]) -> list[F32]:

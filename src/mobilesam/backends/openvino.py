@@ -6,7 +6,6 @@ import hashlib
 import logging
 import os
 import queue
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,7 @@ from .. import settings
 from ..errors import BackendError, InputError
 from ..files import write_bytes
 from ..types import F32, AnyArray
-from .base import BackendInfo, encoder_part
+from .base import BackendInfo, encode_lying
 from .checkpoint import Checkpoint
 from .exported import Run
 from .graph import with_inputs
@@ -43,13 +42,12 @@ class OpenVinoBackend:
         self._checkpoint = checkpoint
         self._core = ov.Core()
         self._device = "CPU" if device == "auto" else device.upper()
-        self._ranges = measured(checkpoint) if self._device == "CPU" and precision in ("auto", "int8") else None
-        precision = _precision(self._core, self._device, precision, self._ranges)
-        self._ranges = self._ranges if precision == "int8" else None
+        ranges = measured(checkpoint) if self._device == "CPU" and precision in ("auto", "int8") else None
+        precision = _precision(self._core, self._device, precision, ranges)
+        self._ranges = ranges if precision == "int8" else None
         self._config = _config(self._device, precision, threads)
-        self._networks: dict[str, Future[_Network]] = {}
+        self._networks: Recent[Future[_Network]] = Recent()
         self._encoders: Recent[Future[_Network]] = Recent(ENCODERS)
-        self._lock = threading.Lock()
         cores = threads or os.cpu_count() or 1
         streams = min(cores, STREAMS) if self._device == "CPU" else 1
         self.info = BackendInfo(
@@ -68,10 +66,7 @@ class OpenVinoBackend:
 
     def encode(self, image_bchw: F32) -> F32:
         """See `Backend.encode`."""
-        part, turned = encoder_part(image_bchw)
-        image = image_bchw.swapaxes(2, 3) if turned else image_bchw
-        (features,) = self._encoder(part, turned).result().run([image])
-        return features.swapaxes(2, 3) if turned else features
+        return encode_lying(image_bchw, self._encode)
 
     def decode(
         self, features_bchw: F32, coords_bn2: F32, labels_bn: F32, mask_b1hw: F32 | None = None
@@ -94,22 +89,21 @@ class OpenVinoBackend:
             return None
         return labels_bn.shape if labels_bn.shape in (CLICK, GRID) else ANY
 
-    def _encoder(self, part: str, turned: bool) -> Future[_Network]:
+    def _encode(self, part: str, turned: bool, image_bchw: F32) -> F32:
         name = f"{part}_turned" if turned else part
-        return self._encoders.get(
+        network = self._encoders.get(
             name, lambda: self._loader.submit(lambda: _Network(self._compiled(part, name, turned=turned), 1))
         )
+        (features,) = network.result().run([image_bchw])
+        return features
 
     def _network(self, part: str, prompts: tuple[int, ...] | None = None) -> Future[_Network]:
         """The part, with its axes free or for (B, N) prompts on a whole map, ready or on its way."""
         name = part if prompts is None else f"{part}_{'x'.join('n' if n < 0 else str(n) for n in prompts)}"
-        with self._lock:
-            if name not in self._networks:
-                streams = 1 if prompts in (CLICK, ANY) or part != "decoder" else self.info.streams
-                self._networks[name] = self._loader.submit(
-                    lambda: _Network(self._compiled(part, name, prompts, streams), streams)
-                )
-            return self._networks[name]
+        streams = 1 if prompts in (CLICK, ANY) or part != "decoder" else self.info.streams
+        return self._networks.get(
+            name, lambda: self._loader.submit(lambda: _Network(self._compiled(part, name, prompts, streams), streams))
+        )
 
     def _compiled(
         self, part: str, name: str, prompts: tuple[int, ...] | None = None, streams: int = 1, *, turned: bool = False

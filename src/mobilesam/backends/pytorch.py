@@ -20,7 +20,7 @@ from ..nn.cut import CutTinyVit
 from ..nn.fuse import quicken
 from ..nn.tiny_vit import TinyVit
 from ..types import F32
-from .base import BackendInfo, encoder_part
+from .base import BackendInfo, encode_lying
 from .checkpoint import Checkpoint, turn
 from .exported import Run
 from .manifest import Manifest
@@ -53,14 +53,12 @@ class PyTorchBackend:
 
     def encode(self, image_bchw: F32) -> F32:
         """See `Backend.encode`."""
-        part, turned = encoder_part(image_bchw)
-        if part == "encoder":
-            (features,) = self._run(lambda image: (self._encoder(image),), image_bchw)
-            return features
-        image = image_bchw.swapaxes(2, 3) if turned else image_bchw
-        encoder = self._cut_encoder(turned)
-        (features,) = self._run(lambda image: (encoder(image),), image)
-        return features.swapaxes(2, 3) if turned else features
+        return encode_lying(image_bchw, self._encode)
+
+    def _encode(self, part: str, turned: bool, image_bchw: F32) -> F32:
+        encoder = self._encoder if part == "encoder" else self._cut_encoder(turned)
+        (features,) = self._run(lambda image: (encoder(image),), image_bchw)
+        return features
 
     def _cut_encoder(self, turned: bool) -> nn.Module:
         if turned not in self._cut_encoders:

@@ -1,7 +1,8 @@
-"""Things that are made on demand, of which only the last few asked for are kept."""
+"""Things that are made on demand, of which all or only the last few asked for are kept."""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,14 +15,14 @@ second."""
 
 
 class Recent(Generic[T]):
-    """At most `most` values by key; threads may share it, and whoever holds a value keeps it.
+    """At most `most` values by key, or all that were made; threads may share it, and whoever holds a value keeps it.
 
     >>> kept = Recent(1)
     >>> kept.get("a", lambda: 1), kept.get("a", lambda: 2), kept.get("b", lambda: 3), kept.get("a", lambda: 4)
     (1, 1, 3, 4)
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: float = math.inf) -> None:
         self._most, self._lock = most, threading.Lock()
         self._kept: OrderedDict[str, T] = OrderedDict()
 
