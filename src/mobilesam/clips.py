@@ -17,7 +17,8 @@ import numpy as np
 
 from . import settings
 from ._optional import require
-from .errors import ImageError, ImageTooLargeError, SourceNotFoundError
+from .errors import ImageError, SourceNotFoundError
+from .image import check_pixels
 from .types import U8
 
 
@@ -80,11 +81,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             if not container.streams.video:
                 raise ImageError(f"{path} has no pictures: it is sound only.")
             stream = container.streams.video[0]
-            if stream.width * stream.height > settings.max_pixels():
-                raise ImageTooLargeError(
-                    f"{path} has frames of {stream.width} x {stream.height} pixels, more than the limit of "
-                    f"{settings.max_pixels()}. Raise MOBILESAM_MAX_PIXELS if you trust it."
-                )
+            check_pixels(stream.height, stream.width, settings.max_pixels(), f"A frame of {path}")
             yield container, stream
     except (av.error.FFmpegError, IndexError) as error:
         raise ImageError(f"{path} can't be read as a video ({error}); convert it to MP4 (H.264).") from error

@@ -95,7 +95,7 @@ def open_windows(source: ImageLike) -> Windows:
     if isinstance(source, np.ndarray) or hasattr(source, "__array__"):
         array = np.asarray(source)
         _check_array(array)
-        _check_pixels(array.shape[0], array.shape[1], limit, "The array")
+        check_pixels(array.shape[0], array.shape[1], limit, "The array")
         return _windows_of_array(array)
     return _windows_of_array(to_rgb(source))
 
@@ -119,7 +119,7 @@ def _windows_of_pillow(image: Image.Image, what: str, limit: int) -> Windows:
 
 def _upright(image: Image.Image, what: str, limit: int) -> Image.Image:
     """The picture, decoded, as its EXIF orientation wants it; the very same one where that is as it is."""
-    _check_pixels(image.height, image.width, limit, what)
+    check_pixels(image.height, image.width, limit, what)
     with _picture_errors(what):
         image.load()
     return image if image.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
@@ -201,7 +201,8 @@ def _check_bytes(size: int, what: str) -> None:
         )
 
 
-def _check_pixels(height: int, width: int, limit: int, what: str) -> None:
+def check_pixels(height: int, width: int, limit: int, what: str) -> None:
+    """Raises ImageTooLargeError for a picture of more than `limit` pixels."""
     if height * width > limit:
         raise ImageTooLargeError(
             f"{what} has {width} x {height} pixels, more than the limit of {limit}. "
@@ -261,7 +262,7 @@ def _rgb_of_pillow(upright: Image.Image) -> U8:
 def _from_array(array: AnyArray, limit: int) -> U8:
     _check_array(array)
     height, width = array.shape[:2]
-    _check_pixels(height, width, limit, "The array")
+    check_pixels(height, width, limit, "The array")
     return _rgb_of_array(array, _span(array))
 
 

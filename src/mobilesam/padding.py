@@ -48,10 +48,10 @@ def skipping(mode: str, precision: str, backend: Backend) -> Padding | None:
 
 
 class Padding:
-    """Where photos are cut for a model, and the blank part of their embeddings.
+    """Encodes photos without the blank rest of the square, by a backend's `encode`.
 
-    `encode` is the backend's, called for a checkpoint that wasn't met before: the blank part of a shape is computed
-    once, when the first photo of that shape comes (some seconds), and kept in the cache folder.
+    For a checkpoint that wasn't met before the blank part of a shape's embeddings is computed once, when the first
+    photo of that shape comes (some seconds), and kept in the cache folder.
     """
 
     def __init__(self, info: BackendInfo, encode: Callable[[F32], F32]) -> None:
@@ -59,7 +59,14 @@ class Padding:
         self._blanks: dict[HW, Blank] = {}
         self._lock = threading.Lock()
 
-    def cut(self, letterbox: Letterbox) -> HW | None:
+    def encode(self, image_rgb: U8, letterbox: Letterbox) -> F32:
+        """The whole square's embedding (1, 256, S/16, S/16) of a photo (H, W, 3)."""
+        cells_hw = self._cut(letterbox)
+        if cells_hw is None:
+            return self._encode(to_tensor(image_rgb, letterbox))
+        return self._complete(self._encode(to_tensor(image_rgb, letterbox, _pixels(cells_hw))), cells_hw)
+
+    def _cut(self, letterbox: Letterbox) -> HW | None:
         """Cells (h, w) of the embedding to encode, with a row or column to spare; None for the whole square."""
         cells = self._info.img_size // STRIDE
         height, width = (-(-side // STRIDE) for side in letterbox.resized_hw)
@@ -68,7 +75,7 @@ class Padding:
             return None
         return (rows, cells) if height < width else (cells, rows)
 
-    def complete(self, part_bchw: F32, cells_hw: HW) -> F32:
+    def _complete(self, part_bchw: F32, cells_hw: HW) -> F32:
         """The whole square's embedding (1, 256, S/16, S/16) from what was encoded of a photo cut to `cells_hw`."""
         upright = cells_hw[0] > cells_hw[1]
         part_bclw = part_bchw.swapaxes(2, 3) if upright else part_bchw
@@ -122,9 +129,7 @@ def measure(encode: Callable[[F32], F32], cells_hw: HW, img_size: int) -> Blank:
     true, last = [], []
     for seed in range(PHOTOS):
         image = _noise(seed, letterbox.image_hw)
-        part, whole = (
-            encode(to_tensor(image, letterbox, hw)) for hw in ((STRIDE * cells_hw[0], STRIDE * cells_hw[1]), None)
-        )
+        part, whole = (encode(to_tensor(image, letterbox, hw)) for hw in (_pixels(cells_hw), None))
         if not lying:
             part, whole = part.swapaxes(2, 3), whole.swapaxes(2, 3)
         last.append(part[0, :, -1:])
@@ -158,6 +163,10 @@ def read(path: Path, model_id: str, cells_hw: HW) -> Blank | None:
             return Blank(*(np.asarray(data[f"{_name(cells_hw)}.{field.name}"], np.float32) for field in fields(Blank)))
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
         return None
+
+
+def _pixels(cells_hw: HW) -> HW:
+    return STRIDE * cells_hw[0], STRIDE * cells_hw[1]
 
 
 def _name(cells_hw: HW) -> str:

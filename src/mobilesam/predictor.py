@@ -17,7 +17,7 @@ from .errors import InputError
 from .geometry import MASK_STRIDE, Letterbox
 from .image import to_tensor
 from .masks import stability_score
-from .padding import STRIDE, Padding
+from .padding import Padding
 from .prompts import Prompt
 from .results import Results
 from .types import F32, U8, Bool, Int, Multimask
@@ -44,16 +44,11 @@ class Predictor:
     def embed(self, image_rgb: U8, *, name: str = "image0", path: Path | None = None) -> Embedding:
         """The embedding of an RGB image (H, W, 3) uint8."""
         letterbox = self.letterbox(image_rgb)
-        features = self._encode(image_rgb, letterbox)
+        if self.padding:
+            features = self.padding.encode(image_rgb, letterbox)
+        else:
+            features = self.backend.encode(to_tensor(image_rgb, letterbox))
         return Embedding(features, letterbox, self.backend.info.model_id, image_rgb, name, path)
-
-    def _encode(self, image_rgb: U8, letterbox: Letterbox) -> F32:
-        cells = self.padding.cut(letterbox) if self.padding else None
-        if self.padding is None or cells is None:
-            return self.backend.encode(to_tensor(image_rgb, letterbox))
-        height, width = cells
-        part = self.backend.encode(to_tensor(image_rgb, letterbox, (STRIDE * height, STRIDE * width)))
-        return self.padding.complete(part, cells)
 
     def predict(self, embedding: Embedding, prompts: Sequence[Prompt], multimask: Multimask = False) -> Results:
         """The masks of all prompts, in their order.

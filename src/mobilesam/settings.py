@@ -1,4 +1,4 @@
-"""Settings from the environment; the only reader of `os.environ`.
+"""Settings from the environment, and what the machine has; the only reader of `os.environ`.
 
 | variable | meaning | default |
 |---|---|---|
@@ -55,6 +55,11 @@ def max_bytes() -> int:
 def preferred_runtime() -> str | None:
     """The runtime named by MOBILESAM_RUNTIME, if any."""
     return os.environ.get("MOBILESAM_RUNTIME") or None
+
+
+def cores() -> int:
+    """Processor cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_display() -> bool:

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from . import settings
-from .errors import ImageError, ImageTooLargeError, InputError, SourceNotFoundError
+from .errors import ImageError, InputError, SourceNotFoundError
+from .image import check_pixels
 from .types import U8
 
 SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
@@ -54,11 +55,7 @@ def _opened(source: Path | int) -> Iterator[cv2.VideoCapture]:
         if not capture.isOpened():
             raise _refusal(source)
         width, height = (int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-        if width * height > settings.max_pixels():
-            raise ImageTooLargeError(
-                f"{_name(source)} has frames of {width} x {height} pixels, more than the limit of "
-                f"{settings.max_pixels()}. Raise MOBILESAM_MAX_PIXELS if you trust it."
-            )
+        check_pixels(height, width, settings.max_pixels(), f"A frame of {_name(source)}")
         yield capture
     finally:
         capture.release()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobilesam import SAM, MobileSAMError
+from mobilesam import SAM, MobileSAMError, settings
 from mobilesam.bench import Candidate, chosen, machine, measure, run
 from mobilesam.bench.candidates import PEERS, peer
 from mobilesam.bench.jobs import BOXES, IMAGES, JOBS, PHOTO
@@ -134,5 +134,5 @@ def test_the_jobs_do_what_they_are_called() -> None:
 
 def test_the_machine_is_described() -> None:
     text = machine.describe()
-    assert f"{machine.cores()} cores" in text
+    assert f"{settings.cores()} cores" in text
     assert "openvino 20" in text

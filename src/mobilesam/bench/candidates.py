@@ -35,15 +35,14 @@ PEERS = {
 """Name -> runner, what it is, the package that must be importable."""
 
 
-def ours(precisions: Sequence[str] = ("auto", "fp32")) -> list[Candidate]:
-    """Our installed runtimes in each precision they have; "auto" with padding skipped, fp32 as upstream computes."""
-    found = []
-    for runtime in backends.installed():
-        for precision in precisions:
-            if precision == "auto" or runtime != "pytorch":
-                options = {"runtime": runtime, "precision": precision}
-                found.append(Candidate(f"{runtime} {precision}", "ours", options))
-    return found
+def ours() -> list[Candidate]:
+    """Our installed runtimes, "auto" with padding skipped and fp32 as upstream computes; PyTorch's fp32 is left out."""
+    pairs = [(runtime, precision) for runtime in backends.installed() for precision in ("auto", "fp32")]
+    return [
+        Candidate(f"{runtime} {precision}", "ours", {"runtime": runtime, "precision": precision})
+        for runtime, precision in pairs
+        if (runtime, precision) != ("pytorch", "fp32")
+    ]
 
 
 def peer(text: str) -> Candidate:

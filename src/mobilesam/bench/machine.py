@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
+from .. import __version__, settings
 
 SIDE = 2048
 TRIES = 5
@@ -19,16 +19,11 @@ FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"
 PACKAGES = ("openvino", "onnxruntime", "torch", "numpy")
 
 
-def cores() -> int:
-    """Those this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def describe() -> str:
     """Processor, cores, memory, system, versions; one line."""
     versions = [f"{name} {found}" for name in PACKAGES if (found := _version(name))]
     return (
-        f"{_processor()}; {cores()} cores, {_memory()}; {platform.system()} {platform.machine()}; "
+        f"{_processor()}; {settings.cores()} cores, {_memory()}; {platform.system()} {platform.machine()}; "
         f"Python {platform.python_version()}, mobilesam {__version__}, {', '.join(versions)}"
     )
 

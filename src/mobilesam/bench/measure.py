@@ -15,6 +15,7 @@ from typing import Any
 
 from PIL import Image
 
+from .. import settings
 from ..errors import MobileSAMError
 from ..image import to_rgb
 from . import machine
@@ -81,7 +82,7 @@ def run(
     jobs: Sequence[str] = tuple(JOBS),
     say: Say = lambda _: None,
 ) -> Report:
-    """Measure; the first round is warm-up and isn't counted (of slow jobs only the cold caches' part is).
+    """Measure; the first round is warm-up and isn't counted, and slow jobs are not in it.
 
     Raises MobileSAMError where a candidate's process stops, with its last line.
     """
@@ -92,7 +93,7 @@ def run(
         workers = {c.name: _started(c, photo, stack, say) for c in candidates}
         pairs: dict[str, tuple[Worker, Worker]] = {}
         if "images, 2 workers" in jobs:
-            half = max(1, machine.cores() // 2)
+            half = max(1, settings.cores() // 2)
             for c in candidates:
                 pairs[c.name] = (_started(c, photo, stack, say, half), _started(c, photo, stack, say, half))
         for i in range(1 + rounds):

@@ -93,16 +93,15 @@ def _jobs(torch: Any, say: Say) -> dict[tuple[str, str], Callable[[], object]]:
         jobs[arch, "encoder"] = inference(partial(sam.encode, image))
         jobs[arch, "decoder"] = inference(partial(sam.decode, features, coords, labels))
     ours: Any = SAM(padding="full").predictor.backend
+    name = f"mobilesam, {ours.info.runtime} {ours.info.precision}"
     given = (features.numpy(), coords.numpy(), labels.numpy())
-    jobs[f"mobilesam, {ours.info.runtime} {ours.info.precision}", "encoder"] = lambda: ours.encode(image.numpy())
-    jobs[f"mobilesam, {ours.info.runtime} {ours.info.precision}", "decoder"] = lambda: ours.decode(*given)
+    jobs[name, "encoder"] = lambda: ours.encode(image.numpy())
+    jobs[name, "decoder"] = lambda: ours.decode(*given)
     if importlib.util.find_spec("ultralytics"):
         say("building FastSAM-x, random weights")
         network = importlib.import_module("ultralytics").YOLO(FASTSAM).model.eval()
-        NAMES["FastSAM-x"] = (
-            f"FastSAM-x (architecture only, {sum(p.numel() for p in network.parameters()):,} parameters)"
-        )
-        jobs["FastSAM-x", "whole"] = inference(lambda: network(image))
+        count = sum(p.numel() for p in network.parameters())
+        jobs[f"FastSAM-x (architecture only, {count:,} parameters)", "whole"] = inference(lambda: network(image))
     return jobs
 
 
@@ -120,7 +119,7 @@ def _readme(medians: Mapping[tuple[str, str], float]) -> str:
                 seconds = medians[model, "encoder"] + medians[model, "decoder"]
             if seconds is None:
                 continue
-            size, speed = QUOTED.get((model, part), ("–", "–"))
+            size, speed = QUOTED.get((model.split(" (")[0], part), ("–", "–"))
             count = f"{counted[part] / 1e6:.2f}M" if counted else "–"
             lines.append(f"| {NAMES.get(model, model)} | {part} | {count} | {size} | {shown(seconds, 's')} | {speed} |")
     return "\n".join(lines)

@@ -69,16 +69,15 @@ class Report:
         found = self.values.get(job, {}).get(candidate)
         return Value(self.run, found) if found else None
 
-    def speed_up(self, job: str, candidate: str, first: str | None = None) -> float | None:
+    def speed_up(self, job: str, candidate: str) -> float | None:
         """How many times faster than the first candidate; None where one of them wasn't measured."""
-        base, own = self._base(job, first or self.candidates[0]), self.value(job, candidate)
+        first, other = self.candidates[0], JOBS[job].against
+        base, own = self.value(job, first), self.value(job, candidate)
+        if base is None and other is not None:
+            base = self.value(other, first)
         if base is None or own is None:
             return None
         return ratio(own, base) if JOBS[job].unit == "images/s" else ratio(base, own)
-
-    def _base(self, job: str, first: str) -> Value | None:
-        """Meta's procedure is what a fast mode is measured against."""
-        return self.value(job, first) or (self.value("everything exact", first) if job == "everything fast" else None)
 
     def share_of_peak(self, candidate: str) -> float | None:
         """The encoder's arithmetic rate on a square photo, as a share of the best matrix product's."""

@@ -29,7 +29,7 @@ class Runner(Protocol):
         """Full-size masks of boxes in one call."""
 
     def everything(self, photo: U8, quality: str) -> int:
-        """How many masks the automatic mode finds."""
+        """How many masks the automatic mode finds. Raises NotImplementedError where it has none of that quality."""
 
 
 class Ours:
@@ -61,16 +61,10 @@ class Metas:
     """A module with Meta's interface: upstream's own package, or our transcription of it."""
 
     def __init__(self, threads: int | None, module: str, place: str | None = None) -> None:
-        import torch
-
-        if threads:
-            torch.set_num_threads(threads)
-        if place:
-            sys.path.insert(0, place)
-        self.torch, self.module = torch, importlib.import_module(module)
+        self.torch, self.module = torch_with(threads), imported(module, place)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "mobile_sam.pt"
-            torch.save(bundled_state(), path)
+            self.torch.save(bundled_state(), path)
             self.sam = self.module.sam_model_registry["vit_t"](checkpoint=str(path)).eval()
         self.predictor = self.module.SamPredictor(self.sam)
 
@@ -102,13 +96,7 @@ class Ultralytics:
     """Ultralytics' SAM, installed by whoever measures it, in this process of its own; AGPL, so never a dependency."""
 
     def __init__(self, threads: int | None, place: str | None = None) -> None:
-        import torch
-
-        if threads:
-            torch.set_num_threads(threads)
-        if place:
-            sys.path.insert(0, place)
-        module = importlib.import_module("ultralytics")
+        torch, module = torch_with(threads), imported("ultralytics", place)
         self._folder = tempfile.TemporaryDirectory()
         path = Path(self._folder.name) / "mobile_sam.pt"
         torch.save(bundled_state(), path)
@@ -202,15 +190,8 @@ class Transformers:
     """transformers' SamModel at ViT-B's size; random weights, which change nothing about the time."""
 
     def __init__(self, threads: int | None, place: str | None = None) -> None:
-        import torch
-
-        if threads:
-            torch.set_num_threads(threads)
-        if place:
-            sys.path.insert(0, place)
-        transformers = importlib.import_module("transformers")
-        torch.manual_seed(SEED)
-        self.torch = torch
+        self.torch, transformers = torch_with(threads), imported("transformers", place)
+        self.torch.manual_seed(SEED)
         self.model = transformers.SamModel(transformers.SamConfig()).eval()
 
     def encode(self, photo: U8) -> Any:
@@ -247,6 +228,21 @@ class Transformers:
                 square[..., :height, :width], letterbox.image_hw, mode="bilinear"
             )
         return np.asarray((full[0] > 0).numpy())
+
+
+def torch_with(threads: int | None) -> Any:
+    """PyTorch with so many threads; its own number without."""
+    torch = importlib.import_module("torch")
+    if threads:
+        torch.set_num_threads(threads)
+    return torch
+
+
+def imported(module: str, place: str | None) -> Any:
+    """A package by its name, from the folder `place` where one is given."""
+    if place:
+        sys.path.insert(0, place)
+    return importlib.import_module(module)
 
 
 def bundled_state() -> Any:

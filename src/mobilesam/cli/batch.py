@@ -66,6 +66,7 @@ def run(
     """Find masks in many pictures; what is done stays done, whatever happens."""
     given = dict(locals())
     from ..scale import batch
+    from ..scale.journal import ERRORS
     from .progress import work_bar
 
     names = ("quality", "points_per_side", "min_mask_region_area", "max_masks")
@@ -88,5 +89,5 @@ def run(
         typer.echo(f"mobilesam: no picture is named as {len(summary.without)} of the prompts: {listed}", err=True)
     typer.echo(f"{summary.pictures} pictures  {summary.masks} masks  wrote {out}")
     if summary.errors:
-        typer.echo(f"mobilesam: {len(summary.errors)} pictures failed: see {out / '_errors.jsonl'}", err=True)
+        typer.echo(f"mobilesam: {len(summary.errors)} pictures failed: see {out / ERRORS}", err=True)
         raise typer.Exit(1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import settings
 from ..errors import InputError
 from ..everything import EverythingConfig
 from ..sources import IMAGE_SUFFIXES
@@ -15,7 +15,7 @@ from . import local, ray_job
 from .entries import Entry, entries_of
 from .job import Chunk, Done, Job
 from .journal import Journal
-from .output import PARQUET
+from .output import PARQUET, suffix_of
 from .prompts import Box, matched, read_boxes
 
 CHUNK = 16
@@ -71,10 +71,10 @@ def batch(
         raise InputError(f"every, chunk and processes must be 1 or more, got {every}, {chunk} and {processes}.")
     given = [sources] if isinstance(sources, (str, Path)) else list(sources)
     folder = Path(out)
-    count = processes or _cores()
+    count = processes or settings.cores()
     job = Job(
         folder, task, kind or (PARQUET if folder.suffix == ".parquet" else "json"), dict(config or {}),
-        threads=threads or max(1, _cores() // count), strict=strict, **model,
+        threads=threads or max(1, settings.cores() // count), strict=strict, **model,
     )  # fmt: skip
     _check(job, prompts)
     chunks, without = _chunks(entries_of(given, every), prompts, chunk)
@@ -95,7 +95,7 @@ def _check(job: Job, prompts: str | Path | None) -> None:
     """What is wrong with the options is said before a picture is looked for."""
     if (job.task == "boxes") != (prompts is not None):
         raise InputError("Task 'boxes' takes a file of boxes, and no other task does: pass task and prompts together.")
-    job.target(Entry("", "a", Path(), (0, 0)))
+    suffix_of(job.task, job.kind)
     if job.task == "boxes" and job.config:
         raise InputError(f"Task 'boxes' has no option {min(job.config)!r}; it is everything's.")
     EverythingConfig.of(job.config)
@@ -103,10 +103,7 @@ def _check(job: Job, prompts: str | Path | None) -> None:
 
 def _check_apart(job: Job, chunks: Sequence[Chunk]) -> None:
     """Raises InputError where a result would be written over a photo."""
-    if (
-        job.kind == PARQUET
-        or Path(f"a{job.target(Entry('', 'a', Path(), (0, 0))).suffix}").suffix not in IMAGE_SUFFIXES
-    ):
+    if suffix_of(job.task, job.kind) not in IMAGE_SUFFIXES:
         return
     for entry in (entry for part in chunks for entry in part.entries):
         if job.target(entry).absolute() == entry.file.absolute():
@@ -138,7 +135,3 @@ def _follow(worked: Iterator[Done], before: int, total: int, progress: Callable[
         before += done.pictures
         if progress:
             progress(before, total)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
