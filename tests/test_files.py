@@ -5,9 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mobilesam import OutputError
-from mobilesam.files import atomic_folder, atomic_path, write_bytes, write_text
+from mobilesam.files import apart, atomic_folder, atomic_path, write_bytes, write_text
 
 
 def test_written_whole_with_the_suffix_kept(tmp_path: Path) -> None:
@@ -91,3 +93,11 @@ def test_folders_that_cant_be_replaced(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="my own"), atomic_folder(tmp_path / "new"):
         raise OutputError("my own")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "work"]
+
+
+@given(st.lists(st.sampled_from(["a", "A", "a-2", "a-3", "b", "a-2-2"]), max_size=12))
+def test_no_name_is_given_twice_whatever_the_names_are(stems: list[str]) -> None:
+    """Numbered by how often it came alone, the third of a, a, a-2 would overwrite the second."""
+    found = list(apart(stems))
+    assert len({name.casefold() for name in found}) == len(stems)
+    assert all(name == stem or name.startswith(f"{stem}-") for name, stem in zip(found, stems, strict=True))

@@ -29,6 +29,7 @@ from .errors import (
     ServiceError,
     SourceNotFoundError,
 )
+from .files import png_bytes
 from .geometry import Letterbox
 from .image import to_rgb
 from .masks import rle_decode, rle_encode
@@ -252,9 +253,7 @@ def _bytes_of(picture: Picture) -> bytes:
             return Path(picture).read_bytes()
         except OSError as error:
             raise SourceNotFoundError(f"{picture} can't be read: {error}. Check the path.") from error
-    buffer = io.BytesIO()
-    Image.fromarray(to_rgb(picture)).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return png_bytes(to_rgb(picture), level=1)
 
 
 def _masks(records: list[dict[str, Any]], size: Sequence[int]) -> RemoteMasks:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from .errors import InputError, SourceNotFoundError
-from .files import atomic_path
+from .files import atomic_path, png_bytes
 from .geometry import Letterbox
 from .types import F32, HW, U8
 
@@ -94,9 +94,7 @@ class Embedding:
 def _to_png(image: U8 | None) -> U8:
     if image is None:
         return np.zeros(0, np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
-    return np.frombuffer(buffer.getvalue(), np.uint8)
+    return np.frombuffer(png_bytes(image, level=1), np.uint8)
 
 
 def _from_png(data: U8) -> U8 | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -102,6 +104,30 @@ def write_picture(path: str | Path, picture: AnyArray) -> None:
     """Write an array as a picture, its format by the suffix, atomically. Raises OutputError."""
     with atomic_path(path) as part:
         Image.fromarray(picture).save(part, compress_level=PNG_LEVEL)
+
+
+def png_bytes(picture: AnyArray, level: int = PNG_LEVEL) -> bytes:
+    """An array as the bytes of a PNG; `level` is the effort of compressing, 0 to 9."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=level)
+    return buffer.getvalue()
+
+
+def apart(stems: Iterable[str]) -> Iterator[str]:
+    """Names of files without suffixes; one that is there already gets a number. File systems may not tell A from a.
+
+    >>> list(apart(["cup", "Cup", "cup-2"]))
+    ['cup', 'Cup-2', 'cup-2-2']
+    """
+    used: set[str] = set()
+    met: Counter[str] = Counter()
+    for stem in stems:
+        name = stem
+        while name.casefold() in used:
+            met[stem.casefold()] += 1
+            name = f"{stem}-{met[stem.casefold()] + 1}"
+        used.add(name.casefold())
+        yield name
 
 
 def kind_of(path: Path, kind: str | None, suffixes: Mapping[str, tuple[str, ...]]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from ..errors import InputError, MobileSAMError
+from ..files import apart
 from .options import one_line
 from .progress import download_bar, track
 
@@ -49,13 +50,10 @@ def targets(pictures: list[Picture], output: Path | None, kind: str | None) -> l
             raise InputError(f"-o {output} is the photo itself; choose another name.")
         return [output]
     suffix = SUFFIXES.get(kind or "overlay", ".png")
-    used: dict[str, int] = {}
     places: list[Path | None] = []
-    for picture in pictures:
-        stem = Path(picture.name).stem
-        used[stem] = used.get(stem, 0) + 1
-        number = f"-{used[stem]}" if used[stem] > 1 else ""
-        target = output / f"{stem}{number}{suffix}"
+    stems = apart(Path(picture.name).stem for picture in pictures)
+    for picture, stem in zip(pictures, stems, strict=True):
+        target = output / f"{stem}{suffix}"
         if picture.path and target.exists() and target.samefile(picture.path):
             raise InputError(f"-o {output} is the folder of the photos, and {target.name} would be overwritten.")
         places.append(target)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from .. import clips, shards, video
 from ..errors import MobileSAMError
+from ..files import apart
 from ..image import to_rgb
 from ..sources import files_of
 from ..types import U8
@@ -40,7 +41,8 @@ def entries_of(sources: Sequence[str | Path], every: int = 1) -> list[Entry]:
     noticed when its turn comes.
     """
     found = [entry for source in sources for file in files_of(source) for entry in _of_file(file, every)]
-    return list(_apart(found))
+    targets = apart(entry.target for entry in found)
+    return [replace(entry, target=target) for entry, target in zip(found, targets, strict=True)]
 
 
 def _of_file(file: Path, every: int) -> Iterator[Entry]:
@@ -86,18 +88,6 @@ def _frames(file: Path, entries: list[Entry]) -> Iterator[tuple[Entry, U8 | Mobi
     except MobileSAMError as error:
         for entry in entries[done:]:
             yield entry, error
-
-
-def _apart(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Targets that are there already get a number; file systems may not tell A from a."""
-    used: set[str] = set()
-    for entry in entries:
-        target, number = entry.target, 1
-        while target.casefold() in used:
-            number += 1
-            target = f"{entry.target}-{number}"
-        used.add(target.casefold())
-        yield replace(entry, target=target)
 
 
 def _inside(member: str) -> str:

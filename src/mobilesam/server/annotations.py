@@ -17,6 +17,7 @@ from pydantic import Field
 from .. import formats
 from ..errors import InputError
 from ..everything import Candidate
+from ..files import apart
 from ..types import HW
 from .messages import Message, RunLengths
 from .work import mask_of
@@ -145,14 +146,14 @@ def _coco(photos: Sequence[Annotated], name: str) -> File:
 def _labelme(photos: Sequence[Annotated], name: str) -> File:
     if len(photos) == 1:
         return File(f"{name}.json", _json(formats.labelme(photos[0])), "application/json")
-    stems = unique_stems([photo.name for photo in photos])
+    stems = apart(PurePosixPath(photo.name).stem for photo in photos)
     files = {f"{stem}.json": _json(formats.labelme(photo)) for stem, photo in zip(stems, photos, strict=True)}
     return _zip(f"{name}-labelme.zip", files)
 
 
 def _yolo(photos: Sequence[Annotated], name: str) -> File:
     classes = formats.classes_of(photos)
-    stems = unique_stems([photo.name for photo in photos])
+    stems = apart(PurePosixPath(photo.name).stem for photo in photos)
     files = {
         f"labels/{stem}.txt": formats.yolo(photo, classes).encode() for stem, photo in zip(stems, photos, strict=True)
     }
@@ -172,21 +173,6 @@ def plain_name(name: str) -> str:
     """
     last = re.split(r"[/\\]", name)[-1]
     return re.sub(r'[\x00-\x1f\x7f<>:"|?*]', "_", last).strip(" .")[-200:] or "photo"
-
-
-def unique_stems(names: Sequence[str]) -> list[str]:
-    """The names without suffixes; those that would meet are numbered.
-
-    >>> unique_stems(["a.jpg", "a.png"])
-    ['a', 'a-2']
-    """
-    used: dict[str, int] = {}
-    stems = []
-    for name in names:
-        stem = PurePosixPath(name).stem
-        used[stem] = used.get(stem, 0) + 1
-        stems.append(f"{stem}-{used[stem]}" if used[stem] > 1 else stem)
-    return stems
 
 
 def _json(document: Any) -> bytes:

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from .. import formats
 from ..everything import Candidate
-from ..files import PNG_LEVEL
+from ..files import png_bytes
 from ..masks import stability_score
 from ..results import Results
 from ..scene import Scene
@@ -62,9 +61,7 @@ def as_json(found: Found) -> Answer:
 
 def as_png(found: Found) -> Answer:
     """The one mask as a grey picture, 0 and 255."""
-    buffer = io.BytesIO()
-    Image.fromarray(found.results.masks[0] * np.uint8(255)).save(buffer, "PNG", compress_level=PNG_LEVEL)
-    return Answer(buffer.getvalue(), _measures(found.results))
+    return Answer(png_bytes(found.results.masks[0] * np.uint8(255)), _measures(found.results))
 
 
 def as_geojson(found: Found) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,10 @@ from urllib.parse import quote
 
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI
-from PIL import Image
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from ..files import PNG_LEVEL
+from ..files import png_bytes
 from ..model import SAM
 from . import body, create_app
 from .annotations import Annotated, ExportRequest, File, Work, plain_name, write
@@ -85,9 +83,7 @@ async def convert(request: Request) -> Response:
 
 
 def _png(data: bytes, max_pixels: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(decode(data, max_pixels)).save(buffer, "PNG", compress_level=PNG_LEVEL)
-    return buffer.getvalue()
+    return png_bytes(decode(data, max_pixels))
 
 
 @router.post("/app/export")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -11,7 +10,7 @@ from PIL import Image
 
 from ... import plot
 from ...embedding import Embedding
-from ...files import PNG_LEVEL
+from ...files import png_bytes
 from ...predictor import Predictor
 from ...types import U8, Bool
 from ..datasets import Instance
@@ -42,9 +41,7 @@ def contact_sheet(predictor: Predictor, rows: Sequence[Row], find: Find) -> byte
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % min(COLUMNS, len(cells)))
     columns = min(COLUMNS, len(cells))
     lines = [np.concatenate(cells[i : i + columns], axis=1) for i in range(0, len(cells), columns)]
-    data = io.BytesIO()
-    Image.fromarray(np.concatenate(lines)).save(data, "PNG", compress_level=PNG_LEVEL)
-    return data.getvalue()
+    return png_bytes(np.concatenate(lines))
 
 
 def _cell(predictor: Predictor, row: Row, find: Find) -> U8 | None:
