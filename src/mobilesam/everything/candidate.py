@@ -34,6 +34,17 @@ class Candidate:
     parent: int | None = None
     """With overlap="hierarchy": the number of the smallest mask that holds this one."""
 
+    @classmethod
+    def empty(
+        cls,
+        crop: Crop,
+        predicted_iou: float = 1.0,
+        stability_score: float = 1.0,
+        point: tuple[float, float] = (0.0, 0.0),
+    ) -> Candidate:
+        """A mask without pixels, which `covering` gives some."""
+        return cls((0, 0, 0, 0), np.zeros((0, 0), np.uint8), 0, predicted_iou, stability_score, point, crop)
+
     @property
     def inside(self) -> Bool:
         """The window's pixels (h, w)."""

@@ -102,15 +102,7 @@ class Clicks:
         logits_hw[row : row + height, column : column + width] = rough.logits_hw
         inside, corner, stability = self._full_size(logits_hw)
         height, width = self.embedding.image_hw
-        empty = Candidate(
-            window=(0, 0, 0, 0),
-            bits=np.zeros((0, 0), np.uint8),
-            area=0,
-            predicted_iou=rough.predicted_iou,
-            stability_score=stability,
-            point=rough.point,
-            crop=(0, 0, width, height),
-        )
+        empty = Candidate.empty((0, 0, width, height), rough.predicted_iou, stability, rough.point)
         return empty.covering(inside, corner)
 
     def _full_size(self, logits_hw: F32) -> tuple[Bool, tuple[int, int], float]:

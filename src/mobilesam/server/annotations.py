@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from .. import formats
@@ -112,9 +111,7 @@ class Annotated:
 
 
 def _candidate(lengths: RunLengths, size: HW) -> Candidate | None:
-    whole = (0, 0, size[1], size[0])
-    empty = Candidate((0, 0, 0, 0), np.zeros((0, 0), np.uint8), 0, 1.0, 1.0, (0.0, 0.0), whole)
-    return empty.covering(mask_of(lengths, size), (0, 0))
+    return Candidate.empty((0, 0, size[1], size[0])).covering(mask_of(lengths, size), (0, 0))
 
 
 @dataclass(frozen=True)

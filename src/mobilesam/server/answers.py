@@ -161,13 +161,6 @@ class _Outlines:
 
 def _candidate(one: Results) -> Candidate:
     height, width = one.orig_shape
-    empty = Candidate(
-        window=(0, 0, 0, 0),
-        bits=np.zeros((0, 0), np.uint8),
-        area=0,
-        predicted_iou=round(float(one.iou[0]), 6),
-        stability_score=round(stability_score(one.low_res[0]), 6),
-        point=(0.0, 0.0),
-        crop=(0, 0, width, height),
-    )
+    stability = round(stability_score(one.low_res[0]), 6)
+    empty = Candidate.empty((0, 0, width, height), round(float(one.iou[0]), 6), stability)
     return empty.covering(one.masks[0], (0, 0)) or empty
